@@ -1,0 +1,50 @@
+# What a clone needs: a Rust toolchain, and on Debian or Ubuntu `make deps` for the rest.
+CARGO ?= cargo
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+.PHONY: help deps deps-e2e demo build test e2e fmt lint clippy doc deny clean
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' Makefile
+
+deps: ## install what the build needs (cmake, a C compiler): apt-get, as root or with sudo
+	@deploy/apt cc:gcc c++:g++ make:make cmake:cmake pkg-config:pkg-config perl:perl curl:curl
+
+deps-e2e: deps ## install what the end-to-end tests need besides
+	@deploy/apt node:nodejs npm:npm chromium:chromium promtool:prometheus jq:jq
+	cd tests/oidc_provider && npm ci --no-audit --no-fund
+
+demo: deps ## a working estate on loopback, in the foreground
+	$(CARGO) run --locked -- demo
+
+build: deps
+	$(CARGO) build --locked --all-targets
+
+test: deps ## every test that needs nothing but the toolchain
+	$(CARGO) test --locked
+
+e2e: deps-e2e ## the real binary with real clients: browser, OpenID provider, curl
+	TIERGATE_E2E=1 $(CARGO) test --locked --test '*'
+
+fmt:
+	$(CARGO) fmt --check
+
+clippy: deps
+	$(CARGO) clippy --locked --lib --bins -- -D warnings
+	@# A test says what is wrong by panicking, also in the functions beside it.
+	$(CARGO) clippy --locked --all-targets -- -D warnings -A clippy::unwrap_used -A clippy::expect_used \
+	  -A clippy::panic -A clippy::indexing_slicing -A clippy::string_slice -A clippy::disallowed_methods \
+	  -A clippy::too_many_lines -A missing_docs
+
+doc: deps
+	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --locked --no-deps
+
+deny: ## licences, banned crates, sources
+	@$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install cargo-deny --locked --version 0.20.2
+	$(CARGO) deny --locked check bans licenses sources
+
+lint: fmt clippy doc deny ## format, lints, documentation, dependencies
+
+clean:
+	$(CARGO) clean

@@ -1,0 +1,228 @@
+//! What an audit event says, and how it becomes one line.
+
+use crate::access::{DeviceTrust, Tier};
+use crate::telemetry::Decided;
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
+use std::net::IpAddr;
+use time::OffsetDateTime;
+use time::format_description::FormatItem;
+use time::macros::format_description;
+
+/// The most of a path that is written, in bytes.
+const PATH_LIMIT: usize = 2048;
+
+/// The most of any other string that is written, in bytes.
+const STRING_LIMIT: usize = 256;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A request was decided, or refused before it could be.
+    Decision,
+    /// Somebody signed in or failed to.
+    SignIn,
+    /// Somebody signed out.
+    SignOut,
+    /// A session ended otherwise: expired, idle, ended by an administrator.
+    SessionEnd,
+    /// Configuration and policy were loaded, or the load was refused.
+    Reload,
+    /// The process serves.
+    Start,
+    /// The process ends.
+    Stop,
+    /// A call to the admin listener.
+    Admin,
+    /// Events were lost; `lost` says how many.
+    Gap,
+}
+
+/// One audit event. What does not apply is `None` and is not written.
+#[derive(Clone, Debug, Serialize)]
+pub struct Event {
+    /// When it happened, UTC.
+    #[serde(serialize_with = "rfc3339")]
+    pub time: OffsetDateTime,
+    /// What happened.
+    pub kind: Kind,
+    /// As in `X-Request-Id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// What the denial page shows, for the security team to look up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// What was decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decided>,
+    /// Why: [`crate::access::Reason::code`], or what the kind of event calls for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
+    /// The resource's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// The tier decided by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tier: Option<Tier>,
+    /// The rule that decided, `file:line`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// The generation of the policy decided by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<u64>,
+    /// The user or service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Who says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// The session's public id; never what its cookie holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// The device's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+    /// How far the device was trusted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_trust: Option<DeviceTrust>,
+    /// What lowered it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_reason: Option<&'static str>,
+    /// The request's method.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// The canonical host, or what the client sent in its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// The canonical path, or what the client sent in its place; without the query.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The client's address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<IpAddr>,
+    /// The status that the client was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Bytes of the request's body, or from the client after an upgrade.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_in: Option<u64>,
+    /// Bytes of the answer's body, or to the client after an upgrade.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_out: Option<u64>,
+    /// From the first byte of the request to the last of the answer, in microseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_us: Option<u64>,
+    /// How many events a `gap` stands for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost: Option<u64>,
+}
+
+impl Event {
+    /// An event about which nothing but this is known.
+    #[must_use]
+    pub const fn new(kind: Kind, time: OffsetDateTime) -> Self {
+        Self {
+            time,
+            kind,
+            request_id: None,
+            code: None,
+            decision: None,
+            reason: None,
+            resource: None,
+            tier: None,
+            rule: None,
+            policy: None,
+            subject: None,
+            provider: None,
+            session: None,
+            device: None,
+            device_trust: None,
+            device_reason: None,
+            method: None,
+            host: None,
+            path: None,
+            client: None,
+            status: None,
+            bytes_in: None,
+            bytes_out: None,
+            duration_us: None,
+            lost: None,
+        }
+    }
+
+    /// Cuts what is too long, and the query where a refused target still has one.
+    pub(super) fn bound(&mut self) {
+        // Destructured without `..`: a new string must be bounded before this compiles.
+        let Self {
+            time: _,
+            kind: _,
+            request_id,
+            code,
+            decision: _,
+            reason: _,
+            resource,
+            tier: _,
+            rule,
+            policy: _,
+            subject,
+            provider,
+            session,
+            device,
+            device_trust: _,
+            device_reason: _,
+            method,
+            host,
+            path,
+            client: _,
+            status: _,
+            bytes_in: _,
+            bytes_out: _,
+            duration_us: _,
+            lost: _,
+        } = self;
+        for text in [request_id, code, resource, rule, subject, provider, session, device, method, host] {
+            cut(text, STRING_LIMIT);
+        }
+        if let Some(path) = path
+            && let Some(query) = path.find(['?', '#'])
+        {
+            path.truncate(query);
+            path.shrink_to_fit();
+        }
+        cut(path, PATH_LIMIT);
+    }
+
+    /// Appends the event as one line of JSON.
+    ///
+    /// # Errors
+    /// A time that RFC 3339 cannot express; the buffer is as it was then.
+    pub(super) fn encode(&self, buffer: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+        let before = buffer.len();
+        let result = serde_json::to_writer(&mut *buffer, self);
+        match result {
+            Ok(()) => buffer.push(b'\n'),
+            Err(_) => buffer.truncate(before),
+        }
+        result
+    }
+}
+
+/// Cuts a text to at most so many bytes, between two characters.
+fn cut(text: &mut Option<String>, limit: usize) {
+    if let Some(text) = text
+        && text.len() > limit
+    {
+        text.truncate(text.floor_char_boundary(limit));
+        text.shrink_to_fit();
+    }
+}
+
+const RFC3339: &[FormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+
+/// Always UTC and always six digits, so that lines sort as text.
+fn rfc3339<S: Serializer>(time: &OffsetDateTime, serializer: S) -> Result<S::Ok, S::Error> {
+    let text = time.to_offset(time::UtcOffset::UTC).format(RFC3339).map_err(S::Error::custom)?;
+    serializer.serialize_str(&text)
+}

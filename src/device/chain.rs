@@ -1,0 +1,160 @@
+//! Whether a leaf leads to the certificates of one issuer: the rules of a path.
+//!
+//! webpki builds and verifies paths; what it leaves to its caller is done here: the dates, path
+//! length and key usage of trust anchors and intermediates.
+
+use super::certificate::{self, Window};
+use super::crl::{self, Crl, Revocation};
+use crate::access::{Reason, Timestamp};
+use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use std::time::Duration;
+use webpki::{EndEntityCert, Error, KeyUsage, RevocationOptions, VerifiedPath};
+
+/// The certificates of one authority or trust domain.
+#[derive(Debug, Default)]
+pub(super) struct Issuers {
+    pub(super) anchors: Vec<Anchor>,
+    /// Used beside those that the peer presents.
+    pub(super) intermediates: Vec<CertificateDer<'static>>,
+    pub(super) crls: Vec<Crl>,
+}
+
+/// A certificate at which a path ends, with what webpki forgets of it.
+#[derive(Debug)]
+pub(super) struct Anchor {
+    pub(super) trust: TrustAnchor<'static>,
+    pub(super) validity: Window,
+    /// How many intermediates may follow.
+    pub(super) path_len: Option<u32>,
+}
+
+/// What one issuer says of a chain.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// It issued it, and every date holds.
+    Verified(Path),
+    /// It issued it, but some date does not hold.
+    Outdated(Path),
+    /// It did not issue it, or not for this; whether another moment could change that.
+    Refused { reason: Reason, timed: bool },
+}
+
+/// A verified path.
+#[derive(Debug)]
+pub(super) struct Path {
+    /// When every certificate of it is valid.
+    pub(super) window: Window,
+    /// A certificate of it bounds the names below it.
+    pub(super) constrained: bool,
+    pub(super) revocation: Revocation,
+}
+
+impl Issuers {
+    /// Whether `leaf`, valid for `validity`, leads to these issuers at `now`.
+    pub(super) fn verify(
+        &self,
+        leaf: &EndEntityCert<'_>,
+        presented: &[CertificateDer<'_>],
+        validity: Window,
+        now: Timestamp,
+    ) -> Outcome {
+        let anchors = self.anchors.iter().filter(|anchor| anchor.validity.contains(now)).collect::<Vec<_>>();
+        let error = match self.path(&anchors, leaf, presented, validity, now) {
+            Ok(path) => return Outcome::Verified(path),
+            Err(error) => error,
+        };
+        // Why not? Perhaps only for the dates: look once more, at a moment when the leaf was valid.
+        let all = self.anchors.iter().collect::<Vec<_>>();
+        let then = now.clamp(validity.from, validity.until.max(validity.from));
+        if (then != now || all.len() != anchors.len())
+            && let Ok(path) = self.path(&all, leaf, presented, validity, then)
+        {
+            return Outcome::Outdated(path);
+        }
+        if matches!(error, Error::CertExpired { .. } | Error::CertNotValidYet { .. }) {
+            // Nobody vouches for a leaf that would not verify even while it was valid.
+            let reason = if then == now { Reason::DeviceExpired } else { Reason::DeviceUntrusted };
+            return Outcome::Refused { reason, timed: true };
+        }
+        Outcome::Refused { reason: reason(&error), timed: false }
+    }
+
+    fn path(
+        &self,
+        anchors: &[&Anchor],
+        leaf: &EndEntityCert<'_>,
+        presented: &[CertificateDer<'_>],
+        validity: Window,
+        now: Timestamp,
+    ) -> Result<Path, Error> {
+        let trusted = anchors.iter().map(|anchor| anchor.trust.clone()).collect::<Vec<_>>();
+        let intermediates =
+            presented.iter().chain(&self.intermediates).map(|der| CertificateDer::from(der.as_ref()));
+        let intermediates = intermediates.collect::<Vec<_>>();
+        let time = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(now).unwrap_or(0)));
+        let check = |path: &VerifiedPath<'_>| check_path(path, anchors);
+        let verify = |revocation: Option<RevocationOptions<'_>>| {
+            leaf.verify_for_usage(
+                webpki::ALL_VERIFICATION_ALGS,
+                &trusted,
+                &intermediates,
+                time,
+                KeyUsage::client_auth(),
+                revocation,
+                Some(&check),
+            )
+        };
+        let path = verify(None)?;
+        let mut window = validity;
+        let mut constrained = path.anchor().name_constraints.is_some();
+        for certificate in path.intermediate_certificates() {
+            let der = certificate.der();
+            let parsed = certificate::parse(&der).map_err(|_| Error::BadDer)?;
+            window = window.and(certificate::validity(&parsed));
+            constrained |= !matches!(parsed.name_constraints(), Ok(None));
+        }
+        if let Some(anchor) = anchor_of(&path, anchors) {
+            window = window.and(anchor.validity);
+        }
+        let revocation = crl::revocation(&self.crls, &path, now, |options| verify(Some(options)).map(|_| ()));
+        Ok(Path { window, constrained, revocation })
+    }
+}
+
+fn anchor_of<'a>(path: &VerifiedPath<'_>, anchors: &[&'a Anchor]) -> Option<&'a Anchor> {
+    anchors.iter().find(|candidate| candidate.trust == *path.anchor()).copied()
+}
+
+/// What webpki does not look at: the anchor's path length, and `keyCertSign` of intermediates.
+fn check_path(path: &VerifiedPath<'_>, anchors: &[&Anchor]) -> Result<(), Error> {
+    let anchor = anchor_of(path, anchors).ok_or(Error::UnknownIssuer)?;
+    let mut depth = 0_u32;
+    for certificate in path.intermediate_certificates() {
+        let der = certificate.der();
+        let parsed = certificate::parse(&der).map_err(|_| Error::BadDer)?;
+        match parsed.key_usage() {
+            Ok(Some(usage)) if usage.value.key_cert_sign() => {}
+            Ok(_) | Err(_) => return Err(Error::EndEntityUsedAsCa),
+        }
+        // A self-issued certificate (a key rollover) does not count (RFC 5280 §4.2.1.9).
+        if certificate.subject() != certificate.issuer() {
+            depth = depth.saturating_add(1);
+        }
+    }
+    if anchor.path_len.is_some_and(|most| depth > most) {
+        return Err(Error::PathLenConstraintViolated);
+    }
+    Ok(())
+}
+
+/// What a failure of webpki means for the person with the device.
+pub(super) fn reason(error: &Error) -> Reason {
+    let unfit = matches!(
+        error,
+        Error::RequiredEkuNotFoundContext(_)
+            | Error::EmptyEkuExtension
+            | Error::CaUsedAsEndEntity
+            | Error::InvalidCertValidity
+    );
+    if unfit { Reason::DeviceUnfit } else { Reason::DeviceUntrusted }
+}

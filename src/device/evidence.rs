@@ -1,0 +1,204 @@
+//! What a connection presented, judged whenever a request asks.
+
+use super::certificate::{self, EvidenceError, Leaf, MAX_CHAIN, Window};
+use super::chain::{Outcome, Path};
+use super::crl::Revocation;
+use super::judgement::{Judgement, Presented};
+use super::trust_store::{Authority, TrustStore};
+use crate::access::{DeviceTrust, Reason, Timestamp};
+use arc_swap::ArcSwapOption;
+use rustls::pki_types::CertificateDer;
+use std::sync::Arc;
+use webpki::EndEntityCert;
+
+/// Intermediates of one name that are tried: a key that rolls over and its cross-certificate need
+/// two. Of more, every order would be a path to try, at the expense of the proxy.
+const MAX_OF_ONE_NAME: usize = 3;
+
+/// The certificate chain of a connection, parsed once in the handshake.
+///
+/// It holds no trust. [`Evidence::judge`] computes that, and remembers what verifying the chain
+/// came to for as long as neither the trust store nor any date can have changed it.
+#[derive(Debug)]
+pub struct Evidence {
+    leaf: Leaf,
+    certificate: CertificateDer<'static>,
+    intermediates: Vec<CertificateDer<'static>>,
+    verdict: ArcSwapOption<Verdict>,
+}
+
+/// What verifying came to, and when that holds.
+#[derive(Debug)]
+struct Verdict {
+    generation: u64,
+    window: Window,
+    judgement: Judgement,
+}
+
+impl Evidence {
+    /// Parses a chain, leaf first.
+    ///
+    /// # Errors
+    ///
+    /// Where it is empty, larger than anybody needs, or anything in it is no X.509 v3 certificate.
+    pub fn parse(chain: &[CertificateDer<'_>]) -> Result<Self, EvidenceError> {
+        let (certificate, intermediates) = chain.split_first().ok_or(EvidenceError::Empty)?;
+        if chain.len() > MAX_CHAIN {
+            return Err(EvidenceError::TooLong);
+        }
+        let leaf = certificate::leaf(&certificate::parse(certificate)?);
+        let mut kept: Vec<CertificateDer<'static>> = Vec::new();
+        let mut subjects: Vec<Vec<u8>> = Vec::new();
+        for intermediate in intermediates {
+            let subject = certificate::parse(intermediate)?.subject().as_raw().to_vec();
+            if subjects.iter().filter(|known| **known == subject).count() < MAX_OF_ONE_NAME {
+                subjects.push(subject);
+                kept.push(intermediate.clone().into_owned());
+            }
+        }
+        Ok(Self {
+            leaf,
+            certificate: certificate.clone().into_owned(),
+            intermediates: kept,
+            verdict: ArcSwapOption::empty(),
+        })
+    }
+
+    /// SHA-256 of the leaf's `SubjectPublicKeyInfo`: what cookies are bound to.
+    #[must_use]
+    pub fn key_digest(&self) -> [u8; 32] {
+        self.leaf.key_digest
+    }
+
+    /// Whose certificate this is and how far it is trusted, at `now`.
+    #[must_use]
+    pub fn judge(&self, trust: &TrustStore, now: Timestamp) -> Judgement {
+        if let Some(verdict) = self.verdict.load().as_ref()
+            && verdict.generation == trust.generation()
+            && verdict.window.contains(now)
+        {
+            return verdict.judgement.clone();
+        }
+        let (judgement, window) = self.verify(trust, now);
+        // A verdict for a moment that is gone would only cost: but it is also never wrong.
+        let verdict = Verdict { generation: trust.generation(), window, judgement: judgement.clone() };
+        self.verdict.store(Some(Arc::new(verdict)));
+        judgement
+    }
+
+    fn verify(&self, trust: &TrustStore, now: Timestamp) -> (Judgement, Window) {
+        let Ok(leaf) = EndEntityCert::try_from(&self.certificate) else {
+            // An unknown critical extension, among others: no moment changes it.
+            return (Judgement::refused(Reason::DeviceUnfit), Window::ALWAYS);
+        };
+        self.workload(trust, &leaf, now).unwrap_or_else(|| self.device(trust, &leaf, now))
+    }
+
+    /// What a trust domain says; `None` where none of them issued this. Whatever a trust domain
+    /// issued is never a device, also when it is no valid workload.
+    fn workload(
+        &self,
+        trust: &TrustStore,
+        leaf: &EndEntityCert<'_>,
+        now: Timestamp,
+    ) -> Option<(Judgement, Window)> {
+        let mut refused = None;
+        for domain in &trust.domains {
+            match domain.issuers.verify(leaf, &self.intermediates, self.leaf.validity, now) {
+                Outcome::Verified(path) => {
+                    let id = self.leaf.workload.as_ref().filter(|id| id.trust_domain() == &*domain.name);
+                    if let Some(id) = id.filter(|_| self.leaf.fit) {
+                        let judgement = Judgement {
+                            kind: Presented::Workload,
+                            id: Some(id.as_str().into()),
+                            authority: Some(Arc::clone(&domain.name)),
+                            ..Judgement::default()
+                        };
+                        return Some((judgement, path.window));
+                    }
+                    refused = Some((Reason::DeviceUnfit, Arc::clone(&domain.name)));
+                }
+                Outcome::Outdated(_) => {
+                    refused.get_or_insert((Reason::DeviceExpired, Arc::clone(&domain.name)));
+                }
+                Outcome::Refused { .. } => {}
+            }
+        }
+        let (reason, domain) = refused?;
+        let judgement = Judgement { authority: Some(domain), ..Judgement::refused(reason) };
+        Some((judgement, Window::at(now)))
+    }
+
+    /// What the device authorities say: the least of those that issued this.
+    fn device(&self, trust: &TrustStore, leaf: &EndEntityCert<'_>, now: Timestamp) -> (Judgement, Window) {
+        let mut window = Window::ALWAYS;
+        let mut verified: Option<Judgement> = None;
+        let mut outdated: Option<Judgement> = None;
+        let mut refused = Reason::DeviceUntrusted;
+        for authority in &trust.authorities {
+            match authority.issuers.verify(leaf, &self.intermediates, self.leaf.validity, now) {
+                Outcome::Verified(path) => {
+                    window = window.and(holds(&path));
+                    let judgement = self.issued_by(authority, &path);
+                    verified = Some(verified.map_or(judgement.clone(), |other| lower(other, judgement)));
+                }
+                Outcome::Outdated(path) => {
+                    window = window.and(self.outdated_window(now));
+                    let mut judgement = self.issued_by(authority, &path);
+                    judgement.trust = DeviceTrust::None;
+                    if judgement.lowered != Some(Reason::DeviceRevoked) {
+                        judgement.lowered = Some(Reason::DeviceExpired);
+                    }
+                    outdated = Some(outdated.map_or(judgement.clone(), |other| lower(other, judgement)));
+                }
+                Outcome::Refused { reason, timed } => {
+                    if timed {
+                        window = window.and(Window::at(now));
+                    }
+                    if refused == Reason::DeviceUntrusted {
+                        refused = reason;
+                    }
+                }
+            }
+        }
+        (verified.or(outdated).unwrap_or_else(|| Judgement::refused(refused)), window)
+    }
+
+    fn issued_by(&self, authority: &Authority, path: &Path) -> Judgement {
+        let judgement = Judgement {
+            kind: Presented::Device,
+            authority: Some(Arc::clone(&authority.name)),
+            ..Judgement::refused(Reason::DeviceUnfit)
+        };
+        let named = self.leaf.device.as_ref().filter(|id| !(path.constrained && id.from_subject));
+        let Some(id) = named.filter(|_| self.leaf.fit) else { return judgement };
+        let (trust, lowered) = match path.revocation {
+            Revocation::Revoked => (DeviceTrust::None, Some(Reason::DeviceRevoked)),
+            Revocation::Stale(_) if authority.grants > DeviceTrust::Enrolled => {
+                (DeviceTrust::Enrolled, Some(Reason::EvidenceStale))
+            }
+            Revocation::Unchecked | Revocation::Good(_) | Revocation::Stale(_) => (authority.grants, None),
+        };
+        Judgement { trust, lowered, id: Some(id.text.as_str().into()), ..judgement }
+    }
+
+    /// A leaf that is over stays so; anything else could be different in a second.
+    fn outdated_window(&self, now: Timestamp) -> Window {
+        let over = Window { from: self.leaf.validity.until.saturating_add(1), until: Timestamp::MAX };
+        if over.contains(now) { over } else { Window::at(now) }
+    }
+}
+
+/// As long as no date of the path or of its lists passes.
+fn holds(path: &Path) -> Window {
+    match path.revocation {
+        Revocation::Good(window) | Revocation::Stale(window) => path.window.and(window),
+        Revocation::Unchecked | Revocation::Revoked => path.window,
+    }
+}
+
+/// The one that trusts less; of equals a revoked one, then the first.
+fn lower(first: Judgement, second: Judgement) -> Judgement {
+    let rank = |judgement: &Judgement| (judgement.trust, judgement.lowered != Some(Reason::DeviceRevoked));
+    if rank(&second) < rank(&first) { second } else { first }
+}

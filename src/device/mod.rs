@@ -1,0 +1,32 @@
+//! Device and workload certificates: from what a TLS peer presented to how far it is trusted, now.
+//!
+//! A handshake yields [`Evidence`]; trust is computed from evidence and [`TrustStore`] at `now`, on
+//! every request, because a TLS connection may outlive a certificate and a resumed one is never
+//! verified again.
+//!
+//! Invariants:
+//! * Who issued a certificate decides how far it is trusted, never what the certificate says of itself.
+//! * Nothing but [`Evidence::judge`] makes trust, and every way out of it but one is `none`.
+//! * Only loading a [`TrustStore`] reads files; nothing here reads a clock.
+
+mod certificate;
+mod chain;
+mod crl;
+mod evidence;
+mod identity;
+mod judgement;
+mod trust_store;
+mod verifier;
+mod workload;
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod zoo;
+
+pub use certificate::EvidenceError;
+pub use evidence::Evidence;
+pub use judgement::{Judgement, Presented};
+pub use trust_store::TrustStore;
+pub use verifier::DeviceVerifier;
+pub use workload::SpiffeId;

@@ -1,0 +1,180 @@
+//! One client connection: where it comes from, what its handshake proved, and the bytes on it.
+
+use super::chunks::Chunks;
+use super::tls::Served;
+use crate::device::Evidence;
+use async_trait::async_trait;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::SslDigest;
+use pingora::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest,
+    UniqueID, UniqueIDType,
+};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+/// What is known of a connection for as long as it lives.
+pub struct Connection {
+    /// The client, after PROXY protocol from a listed balancer.
+    pub client: SocketAddr,
+    /// The name that the client asked for in the handshake, lower case.
+    pub sni: Option<String>,
+    /// The certificate that it was shown.
+    pub served: Arc<Served>,
+    /// The client certificate, where one was presented.
+    pub evidence: Option<Evidence>,
+    /// HTTP/2 was agreed on.
+    pub http2: bool,
+    /// A chunked body broke its framing: nothing more is read from this connection.
+    pub broken_framing: AtomicBool,
+}
+
+/// The bytes of a connection, as the framework reads and writes them.
+pub struct Wire {
+    tls: TlsStream<TcpStream>,
+    connection: Arc<Connection>,
+    chunks: Option<Chunks>,
+}
+
+impl Wire {
+    /// The stream behind a finished handshake.
+    #[must_use]
+    pub fn new(tls: TlsStream<TcpStream>, connection: Arc<Connection>) -> Self {
+        Self { tls, connection, chunks: None }
+    }
+
+    /// What is known of the connection.
+    #[must_use]
+    pub fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
+    /// Watches the framing of the chunked body that follows, of which `already` was read.
+    ///
+    /// # Errors
+    /// What was read already breaks the framing.
+    pub fn watch_chunks(&mut self, already: &[u8]) -> io::Result<()> {
+        let mut chunks = Chunks::default();
+        chunks.watch(already).map_err(|broken| self.broken(broken))?;
+        self.chunks = Some(chunks).filter(|chunks| !chunks.is_done());
+        Ok(())
+    }
+
+    /// The body of the request is over.
+    pub fn stop_watching(&mut self) {
+        self.chunks = None;
+    }
+
+    fn broken(&self, broken: super::chunks::BrokenFraming) -> io::Error {
+        self.connection.broken_framing.store(true, Ordering::Relaxed);
+        io::Error::new(io::ErrorKind::InvalidData, broken)
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.tls).poll_read(cx, buf))?;
+        if let Some(chunks) = &mut self.chunks {
+            let fresh = buf.filled().get(before..).unwrap_or_default();
+            match chunks.watch(fresh) {
+                Ok(()) if chunks.is_done() => self.chunks = None,
+                Ok(()) => {}
+                Err(broken) => {
+                    // What broke the rule must not be read as data by anybody.
+                    buf.set_filled(before);
+                    return Poll::Ready(Err(self.broken(broken)));
+                }
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tls).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tls).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tls).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tls).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tls.is_write_vectored()
+    }
+}
+
+#[async_trait]
+impl Shutdown for Wire {
+    async fn shutdown(&mut self) {
+        // The peer may be gone already; there is nobody left to tell.
+        let _ = AsyncWriteExt::shutdown(&mut self.tls).await;
+    }
+}
+
+impl UniqueID for Wire {
+    fn id(&self) -> UniqueIDType {
+        use std::os::fd::AsRawFd;
+        self.tls.get_ref().0.as_raw_fd()
+    }
+}
+
+impl Ssl for Wire {
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        None
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        Some(if self.connection.http2 { ALPN::H2 } else { ALPN::H1 })
+    }
+}
+
+impl GetTimingDigest for Wire {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+
+impl GetProxyDigest for Wire {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        None
+    }
+}
+
+impl GetSocketDigest for Wire {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        None
+    }
+}
+
+impl Peek for Wire {}
+
+impl std::fmt::Debug for Wire {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wire").field("client", &self.connection.client).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,60 @@
+//! HTTP/1 connections: each head passes the door of [`super::wire`] before the framework reads it.
+
+use super::connection::Wire;
+use super::scope::Scope;
+use super::wire::{Framing, Head, read_head};
+use super::{Gateway, refusal};
+use pingora::apps::HttpServerApp;
+use pingora::protocols::http::ServerSession;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Serves requests until the connection ends.
+pub async fn serve(wire: Wire, gateway: &Arc<Gateway>, mut shutdown: watch::Receiver<bool>) {
+    let connection = Arc::clone(wire.connection());
+    let mut wire = Box::new(wire);
+    loop {
+        let limits = gateway.snapshot().config.limits;
+        let head = tokio::select! {
+            biased;
+            head = read_head(&mut wire, &limits, limits.idle_timeout) => head,
+            // Nothing of a request was read while the head is pending at its first byte; one that
+            // has begun is cut, and the client may safely send it again elsewhere.
+            _ = shutdown.wait_for(|stop| *stop) => return,
+        };
+        let (bytes, length, framing) = match head {
+            Ok(Head::Complete { bytes, length, framing }) => (bytes, length, framing),
+            Ok(Head::Refused { reason, seen }) => {
+                refusal::answer(wire, gateway, &connection, reason, &seen).await;
+                return;
+            }
+            Ok(Head::Closed) | Err(_) => return,
+        };
+        let already = bytes.get(length..).unwrap_or_default();
+        if framing == Framing::Chunked && wire.watch_chunks(already).is_err() {
+            refusal::answer(wire, gateway, &connection, crate::access::Reason::AmbiguousRequest, &bytes)
+                .await;
+            return;
+        }
+        let mut session = ServerSession::new_http1(wire);
+        session.set_pipelined_prefix(bytes);
+        let stopping = *shutdown.borrow();
+        session.set_keepalive((!stopping).then(|| limits.idle_timeout.as_secs().max(1)));
+        session.set_read_timeout(Some(limits.stall_timeout));
+        session.set_write_timeout(Some(limits.stall_timeout));
+        session.set_total_drain_timeout(Some(limits.header_timeout));
+        let scope = Scope::new(Arc::clone(&connection), Arc::clone(gateway));
+        let reused = scope.run(gateway.proxy().process_new_http(session, &shutdown)).await;
+        let Some((stream, _settings)) = reused.flatten().map(pingora::apps::ReusedHttpStream::consume) else {
+            return;
+        };
+        match stream.into_any().downcast::<Wire>() {
+            Ok(stream) => wire = stream,
+            Err(_) => return,
+        }
+        wire.stop_watching();
+        if connection.broken_framing.load(std::sync::atomic::Ordering::Relaxed) {
+            return;
+        }
+    }
+}

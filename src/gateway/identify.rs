@@ -1,0 +1,161 @@
+//! Who asks, and from which device.
+
+use super::connection::Connection;
+use super::request::{Request, Who};
+use crate::access::{Absent, GroupSet, Session, Subject, Timestamp, User};
+use crate::device::{Evidence, Judgement, Presented};
+use crate::identity::{BearerError, Identified, Kind};
+use crate::login::{Held, Login};
+use crate::session::{Cookies, LiveSession};
+use crate::snapshot::Snapshot;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use std::sync::Arc;
+
+/// The certificate of the connection, judged now.
+#[must_use]
+pub fn judge(connection: &Connection, snapshot: &Snapshot, now: Timestamp) -> Judgement {
+    connection
+        .evidence
+        .as_ref()
+        .map_or_else(Judgement::nothing, |evidence| evidence.judge(&snapshot.trust, now))
+}
+
+/// Finds the credential that counts: a workload certificate, otherwise a session cookie.
+///
+/// On the login host a sign-in is kept when the device differs: what it gives out is bound to the
+/// device that is shown where it is used.
+#[must_use]
+pub fn find(
+    headers: &HeaderMap,
+    host: &str,
+    connection: &Connection,
+    judged: &Judgement,
+    login: &Login,
+    login_host: bool,
+) -> Who {
+    if judged.kind == Presented::Workload
+        && let Some(id) = &judged.id
+    {
+        return Who::Service(Arc::clone(id));
+    }
+    let key = connection.evidence.as_ref().map(Evidence::key_digest);
+    match login.held(host, &Cookies::read(headers), key.as_ref()) {
+        Held::Live(session) => Who::Session(session),
+        Held::OtherDevice(session) if login_host => Who::Session(session),
+        Held::OtherDevice(_) => Who::Nobody(Absent::DeviceChanged),
+        Held::Ended => Who::Nobody(Absent::SessionRevoked),
+        Held::Expired => Who::Nobody(Absent::SessionExpired),
+        Held::Nothing | Held::Unreadable => Who::Nobody(Absent::NotSignedIn),
+    }
+}
+
+/// What a bearer token in the request is worth.
+#[derive(Debug)]
+pub enum Token {
+    /// There is none that tiergate uses: whatever it is, it is the upstream's.
+    NotOurs,
+    /// It names this user.
+    Of(Arc<Identified>),
+    /// It is of a listed issuer and does not hold.
+    Invalid,
+    /// It is of a listed issuer whose keys cannot be had.
+    Unknowable,
+    /// There are several: nobody can say which one counts.
+    Several,
+}
+
+/// Verifies the request's bearer token (RFC 6750 §2.1: in the header, once, and nowhere else).
+pub async fn token(headers: &HeaderMap, snapshot: &Snapshot, now: Timestamp) -> Token {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Token::NotOurs };
+    let bearer = value.to_str().ok().and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token)
+    });
+    let Some(token) = bearer else { return Token::NotOurs };
+    let verified = snapshot.providers.bearer().verify(token, now).await;
+    let several = values.next().is_some();
+    match verified {
+        Err(BearerError::NotListed) => Token::NotOurs,
+        _ if several => Token::Several,
+        Ok(who) => Token::Of(Arc::new(who)),
+        Err(BearerError::Invalid(_) | BearerError::Expired) => Token::Invalid,
+        Err(BearerError::Unavailable(_)) => Token::Unknowable,
+    }
+}
+
+/// What the snapshot knows of the user behind a session.
+pub struct KnownUser {
+    /// The account may be used.
+    pub active: bool,
+    /// The policy's groups that the user is in.
+    pub groups: Arc<GroupSet>,
+}
+
+/// What the snapshot knows of the request's user.
+#[must_use]
+pub fn user(request: &Request, snapshot: &Snapshot) -> Option<KnownUser> {
+    match &request.who {
+        Who::Session(session) => Some(known(session, snapshot)),
+        Who::Bearer(who) => {
+            let sources: Vec<String> =
+                who.groups.iter().map(|group| format!("{}:{group}", who.provider)).collect();
+            let groups = Arc::new(snapshot.policy.group_set(sources.iter().map(String::as_str)));
+            Some(KnownUser { active: snapshot.providers.get(&who.provider).is_some(), groups })
+        }
+        Who::Nobody(_) | Who::Service(_) => None,
+    }
+}
+
+/// What the snapshot knows of a session's user. A local user is looked up in the file as it is now,
+/// so that a change there takes effect on the next request.
+#[must_use]
+pub fn known(session: &LiveSession, snapshot: &Snapshot) -> KnownUser {
+    match snapshot.providers.get(&session.provider).map(|provider| &provider.kind) {
+        Some(Kind::Local(users)) => match users.get(&session.subject) {
+            Some(user) if !user.disabled => {
+                let sources = user.groups.iter().flat_map(|group| {
+                    let named = format!("{}:{group}", session.provider);
+                    [named, format!("local:{group}")]
+                });
+                let sources: Vec<String> = sources.collect();
+                let groups = Arc::new(snapshot.policy.group_set(sources.iter().map(String::as_str)));
+                KnownUser { active: true, groups }
+            }
+            Some(_) | None => KnownUser { active: false, groups: Arc::default() },
+        },
+        Some(Kind::Oidc(_)) => {
+            KnownUser { active: true, groups: session.group_set(&snapshot.policy, snapshot.generation) }
+        }
+        // The provider was removed: nobody vouches for this user any more.
+        None => KnownUser { active: false, groups: Arc::default() },
+    }
+}
+
+/// The subject as the decision is told of it.
+#[must_use]
+pub fn subject<'f>(
+    request: &'f Request,
+    user: Option<&'f KnownUser>,
+    judged: &Judgement,
+    snapshot: &Snapshot,
+    now: Timestamp,
+) -> Subject<'f> {
+    match (&request.who, user) {
+        // A workload certificate is believed now, or it makes no subject.
+        (Who::Service(id), _) if judged.kind == Presented::Workload => {
+            Subject::Service(snapshot.policy.service_by_spiffe(id))
+        }
+        (Who::Session(session), Some(user)) => {
+            Subject::User(User { active: user.active, groups: &user.groups, session: session.facts() })
+        }
+        (Who::Bearer(who), Some(user)) => {
+            // The token says how long it is good; it is verified anew with every request.
+            let session = Session { started: now, last_seen: now, auth_time: who.auth_time, mfa: who.mfa };
+            Subject::User(User { active: user.active, groups: &user.groups, session })
+        }
+        (Who::Nobody(absent), _) => Subject::Nobody(*absent),
+        (Who::Service(_) | Who::Session(_) | Who::Bearer(_), _) => Subject::Nobody(Absent::NotSignedIn),
+    }
+}

@@ -1,0 +1,43 @@
+//! The command line: arguments to one command; the only place that makes an exit code.
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tiergate::cli;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A zero-trust access proxy: every request is decided anew, from who asks, from which device, and
+/// how sensitive the resource is.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the proxy
+    Serve {
+        /// The configuration file
+        #[arg(long, value_name = "FILE", default_value = "/etc/tiergate/tiergate.yaml")]
+        config: PathBuf,
+    },
+    /// Find the mistakes in a folder of policies
+    Check(cli::check::CheckArgs),
+    /// Add and change local users
+    User(cli::user::UserArgs),
+    /// Make a working estate in one folder and run it, on loopback
+    Demo(cli::demo::DemoArgs),
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Serve { config } => cli::serve::run(&config),
+        Command::Check(arguments) => cli::check::run(&arguments),
+        Command::User(arguments) => cli::user::run(arguments),
+        Command::Demo(arguments) => cli::demo::run(arguments),
+    }
+}

@@ -1,0 +1,246 @@
+//! From files to one policy: everything merged, every name followed, every mistake reported at once.
+
+use super::definitions::Definitions;
+use super::names::{GROUP, NETWORK, Names, RESOURCE, SERVICE};
+use super::{Origin, Policy, raw};
+use crate::diagnostic::{Diagnostic, Findings, Position, Severity, Source, did_you_mean};
+use crate::text::yaml;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+/// The greatest size of all policy files together.
+const MAX_BYTES: usize = 16 << 20;
+/// What all rules together may weigh in memory once paths have inherited theirs. Without it a small
+/// file could ask for the product of two of its lists.
+const MAX_WEIGHT: usize = 256 << 20;
+
+/// What the configuration knows, for the references from policies to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// The names of the upstreams.
+    pub upstreams: &'a [String],
+    /// The names of the identity providers.
+    pub providers: &'a [String],
+    /// The host where people sign in.
+    pub login_host: &'a str,
+}
+
+/// All files of the folder, merged and resolved; or every mistake. `upstreams`: the names that the
+/// configuration knows, where there is one. Warnings and notes may come with a policy.
+#[must_use]
+pub fn resolve(files: &[Source], upstreams: Option<&[String]>) -> (Option<Policy>, Vec<Diagnostic>) {
+    Resolver::new(files, upstreams, None).run()
+}
+
+/// The same, with all that the configuration knows: unknown identity providers are warned of, and
+/// the host where people sign in belongs to no resource.
+#[must_use]
+pub fn resolve_known(files: &[Source], known: Known<'_>) -> (Option<Policy>, Vec<Diagnostic>) {
+    Resolver::new(files, Some(known.upstreams), Some(known)).run()
+}
+
+/// A place in a file, kept for a later finding.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub path: PathBuf,
+    pub span: Range<usize>,
+}
+
+/// Everything that is known while the files are read.
+pub(super) struct Resolver<'a> {
+    files: &'a [Source],
+    /// Where the lines of each file start.
+    lines: Vec<Vec<usize>>,
+    pub findings: Findings,
+    /// Every file could be read: a name that is not found is not defined.
+    pub complete: bool,
+    pub groups: Names,
+    pub networks: Names,
+    pub services: Names,
+    pub resources: Names,
+    pub known: Option<Known<'a>>,
+    /// The upstreams that the configuration knows.
+    upstreams: Option<&'a [String]>,
+    weight: usize,
+}
+
+impl<'a> Resolver<'a> {
+    fn new(files: &'a [Source], upstreams: Option<&'a [String]>, known: Option<Known<'a>>) -> Self {
+        Self {
+            files,
+            lines: Vec::new(),
+            findings: Findings::default(),
+            complete: true,
+            groups: Names::new(GROUP),
+            networks: Names::new(NETWORK),
+            services: Names::new(SERVICE),
+            resources: Names::new(RESOURCE),
+            known,
+            upstreams,
+            weight: 0,
+        }
+    }
+
+    fn run(mut self) -> (Option<Policy>, Vec<Diagnostic>) {
+        let policy = self.policy();
+        let policy = if self.findings.has_errors() { None } else { policy };
+        (policy, self.findings.into_sorted(self.files))
+    }
+
+    fn policy(&mut self) -> Option<Policy> {
+        let Some(first) = self.files.first() else {
+            let message = "there is no policy file, so nobody could reach anything";
+            self.findings.push(Diagnostic::error("P0101", Path::new("policies"), 0..0, message));
+            return None;
+        };
+        if self.files.iter().map(|file| file.text.len()).sum::<usize>() > MAX_BYTES {
+            let message = format!("the policy files are larger than {} MiB in all", MAX_BYTES >> 20);
+            self.findings.push(Diagnostic::error("Y0106", &first.path, 0..0, message));
+            return None;
+        }
+        let raw: Vec<_> = self.files.iter().map(yaml::load::<raw::File>).collect();
+        self.complete = raw.iter().all(Result::is_ok);
+        self.lines = self.files.iter().map(|file| Position::line_starts(&file.text)).collect();
+
+        let mut definitions = Definitions::default();
+        let mut authentication = Vec::new();
+        let mut resources = Vec::new();
+        for (file, raw) in raw.into_iter().enumerate() {
+            let raw = match raw {
+                Ok(raw) => raw,
+                Err(finding) => {
+                    self.findings.push(finding);
+                    continue;
+                }
+            };
+            // Destructured without `..`: see `raw`.
+            let raw::File { version, groups, networks, services, authentication: auth, resources: list } =
+                raw;
+            self.version(file, version);
+            self.define_groups(file, groups, &mut definitions);
+            self.define_networks(file, networks, &mut definitions);
+            self.define_services(file, services, &mut definitions);
+            if let Some(auth) = auth.0 {
+                authentication.push((file, auth));
+            }
+            if let Some(list) = self.list(file, list, "resources") {
+                resources.extend(list.into_iter().map(|resource| (file, resource)));
+            }
+        }
+        // References only now: a name may be used before, and in another file than, its definition.
+        let authentication = self.authentication(authentication);
+        let (resources, hosts, upstreams) = self.all_resources(resources, &definitions);
+        // Behind an error a name may look unused only because the reference to it is misspelt.
+        if !self.findings.has_errors() {
+            self.groups.warn_unused(&mut self.findings);
+            self.networks.warn_unused(&mut self.findings);
+            self.services.warn_unused(&mut self.findings);
+            if resources.is_empty() {
+                let message = "no resource is defined, so nobody can reach anything";
+                self.findings.push(Diagnostic::new(Severity::Warning, "P0204", &first.path, 0..0, message));
+            }
+        }
+        let Definitions { groups, memberships, networks: _, services, spiffe } = definitions;
+        Some(Policy {
+            groups,
+            services,
+            authentication,
+            resources,
+            upstreams,
+            memberships,
+            spiffe,
+            hosts,
+            ..Policy::empty()
+        })
+    }
+
+    fn version(&mut self, file: usize, version: yaml::Key<String>) {
+        match version.0 {
+            None => {
+                let message = "missing key `version`";
+                let finding = Diagnostic::error("Y0105", &self.place(file, 0..0).path, 0..0, message);
+                self.findings.push(finding.label("start the file with `version: 1`"));
+            }
+            Some(version) if version.value == "1" => {}
+            Some(version) => {
+                let message = format!("version `{}` is not known", super::names::shorten(&version.value));
+                self.error(file, "Y0109", version.span, message, "this tiergate reads `version: 1`");
+            }
+        }
+    }
+
+    /// A place in a file.
+    pub fn place(&self, file: usize, span: Range<usize>) -> Place {
+        let path = self.files.get(file).map_or_else(PathBuf::new, |source| source.path.clone());
+        Place { path, span }
+    }
+
+    /// The text of a file at some bytes.
+    pub fn origin(&self, file: usize, span: &Range<usize>) -> Origin {
+        let path = self.place(file, 0..0).path;
+        let line = self.lines.get(file).map_or(1, |starts| Position::line_of(starts, span.start));
+        Origin(format!("{}:{line}", path.display()))
+    }
+
+    /// Reports a mistake.
+    pub fn error(
+        &mut self,
+        file: usize,
+        code: &'static str,
+        span: Range<usize>,
+        message: impl Into<String>,
+        label: impl Into<String>,
+    ) {
+        self.report(Severity::Error, file, code, span, message, label);
+    }
+
+    /// Reports anything.
+    pub fn report(
+        &mut self,
+        severity: Severity,
+        file: usize,
+        code: &'static str,
+        span: Range<usize>,
+        message: impl Into<String>,
+        label: impl Into<String>,
+    ) {
+        let Place { path, span } = self.place(file, span);
+        self.findings.push(Diagnostic::new(severity, code, &path, span, message).label(label));
+    }
+
+    /// The index of an upstream among those that resources name.
+    pub fn upstream(&mut self, file: usize, name: &yaml::At<String>, named: &mut Vec<String>) -> usize {
+        let known = self.upstreams.is_none_or(|known| known.contains(&name.value));
+        if !known {
+            let known = self.upstreams.filter(|_| self.findings.has_room()).unwrap_or_default();
+            let meant = did_you_mean(&name.value, known.iter().map(String::as_str));
+            let label = meant.map_or_else(
+                || "`tiergate.yaml` has no such upstream".to_owned(),
+                |meant| format!("no such upstream; {meant}"),
+            );
+            let message = format!("unknown upstream `{}`", super::names::shorten(&name.value));
+            self.error(file, "P0105", name.span.clone(), message, label);
+        }
+        named.iter().position(|other| *other == name.value).unwrap_or_else(|| {
+            named.push(name.value.clone());
+            named.len() - 1
+        })
+    }
+
+    /// Counts what rules take in memory; false, with an error once, where it is too much.
+    pub fn weigh(&mut self, file: usize, span: &Range<usize>, weight: usize) -> bool {
+        let before = self.weight;
+        self.weight = self.weight.saturating_add(weight);
+        if before <= MAX_WEIGHT && self.weight > MAX_WEIGHT {
+            let message = "the rules are too many once paths have inherited theirs";
+            self.error(
+                file,
+                "P0116",
+                span.clone(),
+                message,
+                "from here on; use fewer paths, rules or networks",
+            );
+        }
+        self.weight <= MAX_WEIGHT
+    }
+}

@@ -1,0 +1,149 @@
+//! Resources: names, hosts, upstreams; what their paths and traffic keys say is beside this file.
+
+use super::definitions::Definitions;
+use super::locate::Hosts;
+use super::names::shorten;
+use super::resolve::{Place, Resolver};
+use super::rules::List;
+use super::{RateLimitBy, Resource, Section, raw};
+use crate::access::Tier;
+use crate::diagnostic::Diagnostic;
+use crate::text::host;
+use crate::text::yaml::At;
+use std::collections::HashMap;
+
+/// The hosts seen so far, and where.
+#[derive(Default)]
+struct HostsSeen {
+    hosts: Hosts,
+    places: HashMap<String, (Place, String)>,
+}
+
+impl Resolver<'_> {
+    /// All resources, by host, and the upstreams that they name.
+    pub fn all_resources(
+        &mut self,
+        list: Vec<(usize, At<raw::Resource>)>,
+        definitions: &Definitions,
+    ) -> (Vec<Resource>, Hosts, Vec<String>) {
+        let mut seen = HostsSeen::default();
+        let mut upstreams = Vec::new();
+        let mut resources = Vec::with_capacity(list.len());
+        for (file, raw) in list {
+            let index = resources.len();
+            resources.push(self.resource(file, index, raw, definitions, &mut seen, &mut upstreams));
+        }
+        (resources, seen.hosts, upstreams)
+    }
+
+    fn resource(
+        &mut self,
+        file: usize,
+        index: usize,
+        raw: At<raw::Resource>,
+        definitions: &Definitions,
+        seen: &mut HostsSeen,
+        upstreams: &mut Vec<String>,
+    ) -> Resource {
+        // Destructured without `..`: see `raw`.
+        let At {
+            value:
+                raw::Resource { name, tier, hosts, upstream, allow, deny, paths, services, rate_limit, cors },
+            span,
+        } = raw;
+        let name = self.needed(file, name, "name", &span);
+        if let Some(name) = &name {
+            let place = self.place(file, name.span.clone());
+            self.resources.define(&name.value, place, &mut self.findings);
+        }
+        let place = name.as_ref().map_or_else(|| span.clone(), |name| name.span.clone());
+        let origin = self.origin(file, &place);
+        let name = name.map_or_else(String::new, |name| name.value);
+
+        let tier = self.needed(file, tier, "tier", &place).and_then(|tier| self.tier(file, &tier));
+        let hosts = self.needed(file, hosts, "hosts", &place);
+        let hosts = self.list(file, crate::text::yaml::Key(hosts), "hosts").unwrap_or_default();
+        for host in &hosts {
+            self.host(file, index, host, &name, seen);
+        }
+        let upstream = self.needed(file, upstream, "upstream", &place);
+        let upstream = upstream.map_or(0, |upstream| self.upstream(file, &upstream, upstreams));
+
+        let allow = self.rules(file, allow, List::Allow, definitions).unwrap_or_default();
+        let deny = self.rules(file, deny, List::Deny, definitions).unwrap_or_default();
+        let deny: Vec<_> = deny.into_iter().map(|rule| rule.value).collect();
+        self.overridden(file, &allow, &deny);
+        let root = Section {
+            prefix: String::new(),
+            parent: None,
+            // What is refused needs a tier all the same; the strictest says least.
+            tier: tier.unwrap_or(Tier::High),
+            allow: allow.into_iter().map(|rule| rule.value).collect(),
+            deny,
+            origin: origin.clone(),
+        };
+        let paths = self.paths(file, paths, &root, definitions);
+        let services = self.service_entries(file, services);
+        let (address_limits, subject_limits) =
+            self.rate_limits(file, rate_limit).into_iter().partition(|limit| match limit.per {
+                RateLimitBy::Address => true,
+                RateLimitBy::User | RateLimitBy::Device => false,
+            });
+        let cors = cors.0.and_then(|cors| self.cors(file, cors));
+        let hosts = hosts.into_iter().map(|host| host.value).collect();
+        Resource {
+            name,
+            hosts,
+            upstream,
+            root,
+            paths,
+            services,
+            cors,
+            address_limits,
+            subject_limits,
+            origin,
+        }
+    }
+
+    /// One host of one resource: canonical, and of no other.
+    fn host(&mut self, file: usize, resource: usize, text: &At<String>, name: &str, seen: &mut HostsSeen) {
+        let written = shorten(&text.value);
+        if let Err(error) = host::check_pattern(&text.value) {
+            self.error(
+                file,
+                "Y0111",
+                text.span.clone(),
+                format!("`{written}` is not a host"),
+                error.to_string(),
+            );
+            return;
+        }
+        if self.known.is_some_and(|known| known.login_host == text.value) {
+            let label = "people sign in there; give the resource a host of its own";
+            self.error(file, "P0117", text.span.clone(), format!("`{written}` is the `login_host`"), label);
+        }
+        let place = self.place(file, text.span.clone());
+        if let Some((first, of)) = seen.places.get(&text.value) {
+            let message = if of == name {
+                format!("host `{written}` stands twice in resource `{}`", shorten(name))
+            } else {
+                format!("host `{written}` belongs to two resources")
+            };
+            self.findings.push(
+                Diagnostic::error("P0108", &place.path, place.span, message)
+                    .label("a host is one resource; use `paths` to treat parts of it differently")
+                    .also(
+                        &first.path,
+                        first.span.clone(),
+                        format!("first stated here, by `{}`", shorten(of)),
+                    ),
+            );
+            return;
+        }
+        seen.places.insert(text.value.clone(), (place, name.to_owned()));
+        match text.value.strip_prefix("*.") {
+            Some(suffix) => seen.hosts.wildcard.insert(suffix.to_owned(), resource),
+            None => seen.hosts.exact.insert(text.value.clone(), resource),
+        };
+    }
+}

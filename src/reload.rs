@@ -1,0 +1,190 @@
+//! Reloading: from changed files to a new snapshot, or to the last good one and a diagnostic.
+
+use crate::access::Timestamp;
+use crate::admin::Reloads;
+use crate::audit::{self, Audit, Event, Kind};
+use crate::config::Config;
+use crate::gateway::Gateway;
+use crate::gateway::tls::Resumption;
+use crate::snapshot::{Fingerprint, Loaded, Shared, Snapshot, load};
+use crate::telemetry::{Decided, Metrics};
+use futures::future::BoxFuture;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How often the files are looked at. A change is loaded when they looked the same twice since, so
+/// that a half-written file is not.
+const LOOK_EVERY: Duration = Duration::from_millis(400);
+
+/// Reloads. One value a process.
+pub struct Reloader {
+    path: PathBuf,
+    shared: Shared,
+    gateway: Arc<Gateway>,
+    audit: Arc<Audit>,
+    metrics: Arc<Metrics>,
+    resumption: Resumption,
+    /// One reload at a time; what the last one found wrong.
+    one_at_a_time: tokio::sync::Mutex<()>,
+    last_failure: Mutex<Option<String>>,
+}
+
+impl Reloader {
+    /// Reloads `path` into `shared` from now on.
+    #[must_use]
+    pub fn new(
+        path: PathBuf,
+        shared: Shared,
+        gateway: Arc<Gateway>,
+        audit: Arc<Audit>,
+        resumption: Resumption,
+    ) -> Arc<Self> {
+        let metrics = Arc::clone(gateway.metrics());
+        Arc::new(Self {
+            path,
+            shared,
+            gateway,
+            audit,
+            metrics,
+            resumption,
+            one_at_a_time: tokio::sync::Mutex::new(()),
+            last_failure: Mutex::new(None),
+        })
+    }
+
+    /// What the last reload found wrong, in its first line; `None` where it succeeded.
+    #[must_use]
+    pub fn last_failure(&self) -> Option<String> {
+        self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Loads everything anew: the new generation, or every mistake as a person reads it.
+    ///
+    /// # Errors
+    /// What is wrong; the last good state stays.
+    pub async fn reload(&self) -> Result<u64, String> {
+        let _one = self.one_at_a_time.lock().await;
+        let (path, resumption) = (self.path.clone(), self.resumption.clone());
+        let previous = self.shared.load_full();
+        // Reading, parsing and resolving names must not hold up requests.
+        let loaded = tokio::task::spawn_blocking(move || load(&path, Some(&previous), &resumption)).await;
+        match loaded {
+            Ok(Ok(Loaded { snapshot, warnings })) => Ok(self.take(snapshot, &warnings)),
+            Ok(Err(error)) => Err(self.refuse(error.findings)),
+            Err(panicked) => Err(self.refuse(format!("the reload failed: {panicked}"))),
+        }
+    }
+
+    fn take(&self, snapshot: Snapshot, warnings: &str) -> u64 {
+        let before = self.shared.load_full();
+        let generation = snapshot.generation;
+        if needs_restart(&before.config, &snapshot.config) {
+            tracing::warn!(
+                "a change of `listen`, `state`, `audit.path` or `logs` takes effect at the next restart only"
+            );
+        }
+        if !warnings.is_empty() {
+            tracing::warn!("the configuration was loaded with warnings:\n{warnings}");
+        }
+        publish(&self.metrics, &snapshot, self.gateway.now());
+        self.gateway.sessions().set_longest(longest_session(&snapshot));
+        self.shared.store(Arc::new(snapshot));
+        // Whoever is under way is judged by the new snapshot at once.
+        self.gateway.beat(true);
+        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.record(Decided::Allow, "reloaded", generation);
+        tracing::info!(generation, "the configuration and the policy were reloaded");
+        generation
+    }
+
+    fn refuse(&self, findings: String) -> String {
+        self.metrics.reload_failed();
+        let first = findings.lines().find(|line| !line.trim().is_empty()).unwrap_or("the reload failed");
+        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(first.to_owned());
+        self.record(Decided::Deny, "reload_failed", self.shared.load().generation);
+        tracing::error!("the reload was refused and the last good state goes on:\n{findings}");
+        findings
+    }
+
+    fn record(&self, decided: Decided, reason: &'static str, generation: u64) {
+        let mut event = Event::new(Kind::Reload, audit::now());
+        event.decision = Some(decided);
+        event.reason = Some(reason);
+        event.policy = Some(generation);
+        self.audit.record(event);
+    }
+
+    /// Reloads whenever a file has changed, for as long as the process lives.
+    pub async fn watch(self: Arc<Self>) {
+        let mut known = self.look().await;
+        let mut seen = known.clone();
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let now = self.look().await;
+            if now == seen && now != known {
+                // A refusal was told where it belongs; the same files are not tried again.
+                let _told = self.reload().await;
+                // The configuration may name other files now.
+                known = self.look().await;
+                seen.clone_from(&known);
+            } else {
+                seen = now;
+            }
+        }
+    }
+
+    async fn look(&self) -> Option<Fingerprint> {
+        let (path, config) = (self.path.clone(), Arc::clone(&self.shared.load().config));
+        tokio::task::spawn_blocking(move || Fingerprint::take(&path, &config)).await.ok()
+    }
+}
+
+impl Reloads for Arc<Reloader> {
+    fn reload(&self) -> BoxFuture<'static, Result<u64, String>> {
+        let reloader = Self::clone(self);
+        Box::pin(async move { Reloader::reload(&reloader).await })
+    }
+}
+
+/// What is known from a snapshot alone and shown in metrics.
+pub fn publish(metrics: &Metrics, snapshot: &Snapshot, now: Timestamp) {
+    metrics.reload_succeeded(snapshot.generation, now);
+    let mut certificates: Vec<(&str, &str, Timestamp)> = snapshot
+        .certificates
+        .iter()
+        .map(|served| ("server", served.name.as_str(), served.not_after))
+        .collect();
+    certificates.extend(snapshot.trust.expiries());
+    metrics.certificates(certificates);
+    let mut live = Vec::new();
+    for resource in snapshot.policy.resources() {
+        for section in resource.sections() {
+            live.push((resource.name.as_str(), section.tier));
+        }
+    }
+    metrics.retain_resources(&live);
+    let upstreams: Vec<(&str, &str)> = snapshot
+        .upstreams
+        .iter()
+        .flat_map(|upstream| {
+            upstream.config.addresses.iter().map(|address| (upstream.name.as_str(), address.as_str()))
+        })
+        .collect();
+    metrics.retain_upstreams(&upstreams);
+}
+
+/// The greatest age that any session may reach.
+#[must_use]
+pub fn longest_session(snapshot: &Snapshot) -> Duration {
+    let entries = snapshot.policy.authentication().iter().filter_map(|entry| entry.max_age);
+    entries.chain([snapshot.config.sessions.max_age]).max().unwrap_or_default()
+}
+
+fn needs_restart(before: &Config, after: &Config) -> bool {
+    before.listen != after.listen
+        || before.state != after.state
+        || before.audit.path != after.audit.path
+        || before.admin_token != after.admin_token
+        || before.logs != after.logs
+}

@@ -1,0 +1,216 @@
+//! A session that is alive.
+
+use super::SessionId;
+use crate::access::{self, GroupSet, Timestamp};
+use crate::identity::Identified;
+use crate::policy::Policy;
+use crate::state::StoredSession;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use tokio_util::sync::CancellationToken;
+
+/// What a provider said about the user, at the last proof of identity.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Person {
+    /// What people and upstreams see: e-mail address or user name.
+    pub user: String,
+    /// The e-mail address.
+    pub email: Option<String>,
+    /// The display name.
+    pub name: Option<String>,
+    /// Groups as the provider names them.
+    pub groups: Vec<String>,
+    /// How the user proved who they are (RFC 8176).
+    pub amr: Vec<String>,
+    /// More than one factor was used.
+    pub mfa: bool,
+    /// When the user last proved who they are.
+    pub auth_time: Timestamp,
+}
+
+impl From<&Identified> for Person {
+    fn from(who: &Identified) -> Self {
+        Self {
+            user: who.user.clone(),
+            email: who.email.clone(),
+            name: who.name.clone(),
+            groups: who.groups.clone(),
+            amr: who.amr.clone(),
+            mfa: who.mfa,
+            auth_time: who.auth_time,
+        }
+    }
+}
+
+/// A session that is alive, or was until [`LiveSession::ended`] was cancelled.
+#[derive(Debug)]
+pub struct LiveSession {
+    /// Its name.
+    pub id: SessionId,
+    /// The provider that vouched for the user.
+    pub provider: String,
+    /// The user's stable name at the provider.
+    pub subject: String,
+    /// When it began.
+    pub started: Timestamp,
+    person: ArcSwap<Person>,
+    last_seen: AtomicI64,
+    /// Used since it was last written.
+    unsaved: AtomicBool,
+    ended: CancellationToken,
+    group_cache: ArcSwapOption<CachedGroups>,
+}
+
+#[derive(Debug)]
+struct CachedGroups {
+    generation: u64,
+    person: Arc<Person>,
+    groups: Arc<GroupSet>,
+}
+
+impl LiveSession {
+    pub(super) fn new(id: SessionId, who: &Identified, now: Timestamp) -> Self {
+        Self {
+            id,
+            provider: who.provider.clone(),
+            subject: who.subject.clone(),
+            started: now,
+            person: ArcSwap::from_pointee(Person::from(who)),
+            last_seen: AtomicI64::new(now),
+            unsaved: AtomicBool::new(false),
+            ended: CancellationToken::new(),
+            group_cache: ArcSwapOption::empty(),
+        }
+    }
+
+    /// The user as the provider last described them.
+    #[must_use]
+    pub fn person(&self) -> Arc<Person> {
+        self.person.load_full()
+    }
+
+    /// What matters for a decision.
+    #[must_use]
+    pub fn facts(&self) -> access::Session {
+        let person = self.person.load();
+        access::Session {
+            started: self.started,
+            last_seen: self.last_seen(),
+            auth_time: person.auth_time,
+            mfa: person.mfa,
+        }
+    }
+
+    /// The sources that put the user into the policy's groups: `provider:value`.
+    pub fn memberships(&self) -> impl Iterator<Item = String> + use<> {
+        memberships(&self.provider, &self.person.load())
+    }
+
+    /// The policy's groups that the user is in; worked out once for each generation of the policy
+    /// and each description of the user.
+    #[must_use]
+    pub fn group_set(&self, policy: &Policy, generation: u64) -> Arc<GroupSet> {
+        let person = self.person.load_full();
+        if let Some(cached) = self.group_cache.load().as_deref()
+            && cached.generation == generation
+            && Arc::ptr_eq(&cached.person, &person)
+        {
+            return Arc::clone(&cached.groups);
+        }
+        let sources: Vec<String> = memberships(&self.provider, &person).collect();
+        let groups = Arc::new(policy.group_set(sources.iter().map(String::as_str)));
+        let cached = CachedGroups { generation, person, groups: Arc::clone(&groups) };
+        self.group_cache.store(Some(Arc::new(cached)));
+        groups
+    }
+
+    /// Notes that the session was used. A clock that was set back changes nothing.
+    pub fn touch(&self, now: Timestamp) {
+        if self.last_seen.fetch_max(now, Ordering::Relaxed) < now {
+            self.unsaved.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// When it was last used.
+    #[must_use]
+    pub fn last_seen(&self) -> Timestamp {
+        self.last_seen.load(Ordering::Relaxed)
+    }
+
+    /// Cancelled when the session ends, so that whatever lives by it can stop at once.
+    #[must_use]
+    pub fn ended(&self) -> &CancellationToken {
+        &self.ended
+    }
+
+    pub(super) fn describe(&self, who: &Identified) {
+        self.person.store(Arc::new(Person::from(who)));
+    }
+
+    /// Whether it was used since this was last asked.
+    pub(super) fn take_unsaved(&self) -> bool {
+        self.unsaved.swap(false, Ordering::Relaxed)
+    }
+
+    pub(super) fn mark_unsaved(&self) {
+        self.unsaved.store(true, Ordering::Relaxed);
+    }
+
+    /// As it is kept, with the user as described by `who`.
+    pub(super) fn to_stored(&self, who: &Identified) -> StoredSession {
+        let Person { user, email, name, groups, amr, mfa, auth_time } = Person::from(who);
+        StoredSession {
+            id: self.id.0,
+            provider: self.provider.clone(),
+            subject: self.subject.clone(),
+            user,
+            email,
+            name,
+            groups,
+            amr,
+            mfa,
+            auth_time,
+            started: self.started,
+            last_seen: self.last_seen(),
+            ended: false,
+        }
+    }
+}
+
+impl From<StoredSession> for LiveSession {
+    fn from(stored: StoredSession) -> Self {
+        let StoredSession {
+            id,
+            provider,
+            subject,
+            user,
+            email,
+            name,
+            groups,
+            amr,
+            mfa,
+            auth_time,
+            started,
+            last_seen,
+            ended: _,
+        } = stored;
+        let person = Person { user, email, name, groups, amr, mfa, auth_time };
+        Self {
+            id: SessionId(id),
+            provider,
+            subject,
+            started,
+            person: ArcSwap::from_pointee(person),
+            last_seen: AtomicI64::new(last_seen),
+            unsaved: AtomicBool::new(false),
+            ended: CancellationToken::new(),
+            group_cache: ArcSwapOption::empty(),
+        }
+    }
+}
+
+fn memberships(provider: &str, person: &Person) -> impl Iterator<Item = String> + use<> {
+    let sources: Vec<String> = person.groups.iter().map(|group| format!("{provider}:{group}")).collect();
+    sources.into_iter()
+}

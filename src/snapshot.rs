@@ -1,0 +1,44 @@
+//! Everything a request is decided with, as one value that is replaced whole or not at all.
+
+#[cfg(test)]
+mod for_tests;
+mod load;
+mod watched;
+
+pub use load::{LoadError, Loaded, load};
+pub use watched::Fingerprint;
+
+use crate::config::Config;
+use crate::device::TrustStore;
+use crate::gateway::rate::Limiters;
+use crate::gateway::tls::Certificates;
+use crate::gateway::upstream::Upstream;
+use crate::identity::Providers;
+use crate::policy::Policy;
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+
+/// The snapshot that new requests take.
+pub type Shared = Arc<ArcSwap<Snapshot>>;
+
+/// Everything a request is decided with. A request takes one and keeps it to its end.
+pub struct Snapshot {
+    /// Counts up with every load that succeeded.
+    pub generation: u64,
+    /// How tiergate runs.
+    pub config: Arc<Config>,
+    /// What is allowed.
+    pub policy: Arc<Policy>,
+    /// Who signs people in.
+    pub providers: Arc<Providers>,
+    /// Whose certificates are believed.
+    pub trust: Arc<TrustStore>,
+    /// The server's own certificates.
+    pub certificates: Arc<Certificates>,
+    /// The settings for new handshakes.
+    pub tls: Arc<rustls::ServerConfig>,
+    /// Where requests are forwarded to, by [`crate::policy::Resource::upstream`].
+    pub upstreams: Vec<Arc<Upstream>>,
+    /// What counts requests against limits; kept while the limits stay the same.
+    pub limiters: Arc<Limiters>,
+}

@@ -1,0 +1,181 @@
+//! From the files on disk to a snapshot: all of it or none of it, and every mistake at once.
+
+use super::Snapshot;
+use crate::config::{self, Config};
+use crate::device::TrustStore;
+use crate::diagnostic::{Diagnostic, Severity, Source, render_all};
+use crate::gateway::rate::Limiters;
+use crate::gateway::tls::{self, Certificates, Resumption};
+use crate::gateway::upstream::Upstream;
+use crate::identity::Providers;
+use crate::policy::{self, Known, Policy};
+use crate::policy_files;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The code of a finding about a file that the configuration names.
+const NAMED_FILE: &str = "C0901";
+
+/// A snapshot, and what a person should know about it all the same.
+pub struct Loaded {
+    /// The snapshot.
+    pub snapshot: Snapshot,
+    /// Warnings, as a person reads them; empty where there is none.
+    pub warnings: String,
+}
+
+/// Nothing was loaded.
+#[derive(Debug, thiserror::Error)]
+#[error("{findings}")]
+pub struct LoadError {
+    /// Every mistake with its place, as a person reads it.
+    pub findings: String,
+    /// The mistakes themselves.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Loads everything that `path`, a `tiergate.yaml`, names. What `previous` holds is kept where
+/// nothing about it changed: keys that were fetched, how upstreams fare, what limits have counted.
+///
+/// Blocking: it reads files and resolves names.
+///
+/// # Errors
+/// Every mistake in every file.
+pub fn load(path: &Path, previous: Option<&Snapshot>, resumption: &Resumption) -> Result<Loaded, LoadError> {
+    let mut findings = Findings::default();
+    let config = findings.config(path).map(Arc::new);
+    let Some(config) = config else { return Err(findings.into_error()) };
+    let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
+    let policy = findings.policy(&config);
+    let providers = Providers::load(&config, previous.map(|snapshot| &*snapshot.providers));
+    let providers = findings.take(providers);
+    let trust = findings.take(TrustStore::load(&config.authorities, &config.trust_domains, generation));
+    let certificates = findings.take_one(path, Certificates::load(&config.tls.certificates)).map(Arc::new);
+    let upstreams = policy.as_ref().and_then(|policy| findings.upstreams(path, policy, &config, previous));
+    let (Some(policy), Some(providers), Some(trust), Some(certificates), Some(upstreams)) =
+        (policy, providers, trust, certificates, upstreams)
+    else {
+        return Err(findings.into_error());
+    };
+    let settings =
+        tls::server_config(&config.tls, Arc::clone(&certificates), trust.hints().to_vec(), resumption);
+    let Some(settings) = findings.take_one(path, settings) else { return Err(findings.into_error()) };
+    if findings.has_errors() {
+        return Err(findings.into_error());
+    }
+    let limiters = Limiters::keep_or_make(&policy, previous.map(|snapshot| &snapshot.limiters));
+    let warnings = findings.rendered();
+    let snapshot = Snapshot {
+        generation,
+        config,
+        policy: Arc::new(policy),
+        providers: Arc::new(providers),
+        trust: Arc::new(trust),
+        certificates,
+        tls: Arc::new(settings),
+        upstreams,
+        limiters,
+    };
+    Ok(Loaded { snapshot, warnings })
+}
+
+/// What is wrong so far, and the texts that it speaks of.
+#[derive(Default)]
+struct Findings {
+    all: Vec<Diagnostic>,
+    sources: Vec<Source>,
+}
+
+impl Findings {
+    fn config(&mut self, path: &Path) -> Option<Config> {
+        let source = match policy_files::read_file(path.to_owned()) {
+            Ok(source) => source,
+            Err(error) => {
+                self.all.push(Diagnostic::error(NAMED_FILE, path, 0..0, error.to_string()));
+                return None;
+            }
+        };
+        let config = config::resolve(&source);
+        self.sources.push(source);
+        self.take(config)
+    }
+
+    fn policy(&mut self, config: &Config) -> Option<Policy> {
+        let files = match policy_files::read(&config.policies) {
+            Ok(files) => files,
+            Err(error) => {
+                self.all.push(Diagnostic::error(NAMED_FILE, &config.policies, 0..0, error.to_string()));
+                return None;
+            }
+        };
+        let upstreams: Vec<String> = config.upstreams.keys().cloned().collect();
+        let providers: Vec<String> =
+            config.identity.providers.iter().map(|provider| provider.name.clone()).collect();
+        let known =
+            Known { upstreams: &upstreams, providers: &providers, login_host: &config.identity.login_host };
+        let (policy, found) = policy::resolve_known(&files, known);
+        self.sources.extend(files);
+        self.all.extend(found);
+        policy
+            .map(|policy| policy.with_session_defaults(config.sessions.max_age, config.sessions.idle_timeout))
+    }
+
+    fn upstreams(
+        &mut self,
+        path: &Path,
+        policy: &Policy,
+        config: &Config,
+        previous: Option<&Snapshot>,
+    ) -> Option<Vec<Arc<Upstream>>> {
+        let known: BTreeMap<&str, &Arc<Upstream>> = previous
+            .into_iter()
+            .flat_map(|snapshot| &snapshot.upstreams)
+            .map(|up| (up.name.as_str(), up))
+            .collect();
+        let mut upstreams = Vec::new();
+        for name in policy.upstream_names() {
+            // `resolve_known` has told of a name that is missing.
+            let wanted = config.upstreams.get(name)?;
+            // Certificates may have changed behind the same name, so an upstream with TLS is made anew.
+            let same = known.get(name.as_str()).filter(|up| up.config == *wanted && wanted.tls.is_none());
+            upstreams.push(match same {
+                Some(upstream) => Arc::clone(upstream),
+                None => Arc::new(self.take_one(path, Upstream::new(name, wanted))?),
+            });
+        }
+        Some(upstreams)
+    }
+
+    fn take<T>(&mut self, result: Result<T, Vec<Diagnostic>>) -> Option<T> {
+        result.map_err(|found| self.all.extend(found)).ok()
+    }
+
+    fn take_one<T, E: std::error::Error>(&mut self, path: &Path, result: Result<T, E>) -> Option<T> {
+        result
+            .map_err(|error| self.all.push(Diagnostic::error(NAMED_FILE, path, 0..0, error.to_string())))
+            .ok()
+    }
+
+    fn has_errors(&self) -> bool {
+        self.all.iter().any(|finding| finding.severity == Severity::Error)
+    }
+
+    fn rendered(&self) -> String {
+        render_all(&self.all, &self.sources, false)
+    }
+
+    fn into_error(self) -> LoadError {
+        let errors: Vec<Diagnostic> =
+            self.all.iter().filter(|finding| finding.severity == Severity::Error).cloned().collect();
+        LoadError { findings: render_all(&errors, &self.sources, false), diagnostics: errors }
+    }
+}
+
+/// The files of local users, for the commands and the watch.
+pub(super) fn users_files(config: &Config) -> impl Iterator<Item = &Path> {
+    config.identity.providers.iter().filter_map(|provider| match &provider.kind {
+        config::ProviderKind::Local { users } => Some(users.as_path()),
+        config::ProviderKind::Oidc(_) => None,
+    })
+}

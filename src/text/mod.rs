@@ -1,0 +1,10 @@
+//! What people write in files, read strictly: YAML with places, durations, hosts, names, paths.
+//!
+//! INVARIANT: nothing here does I/O, and no input panics or costs more than its bounded size.
+
+pub mod duration;
+pub mod host;
+pub mod method;
+pub mod name;
+pub mod prefix;
+pub mod yaml;
