@@ -125,9 +125,10 @@ impl Reloader {
             if now == seen && now != known {
                 // A refusal was told where it belongs; the same files are not tried again.
                 let _told = self.reload().await;
-                // The configuration may name other files now.
-                known = self.look().await;
-                seen.clone_from(&known);
+                // As it looked before the load: what changed while it ran is loaded next. The configuration
+                // may name other files now; then the next looks differ and everything is loaded once more.
+                known = now;
+                seen = self.look().await;
             } else {
                 seen = now;
             }

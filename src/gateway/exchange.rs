@@ -17,6 +17,7 @@ use crate::pages::DeviceView;
 use crate::policy::Place;
 use crate::snapshot::Snapshot;
 use crate::telemetry::Decided;
+use crate::text::prefix;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::FutureExt;
@@ -313,6 +314,7 @@ impl Case<'_> {
             step,
             request,
             resource,
+            shared_by: place.map(Place::resource),
             code: &code,
             user: person.as_ref().map(|person| person.user.as_str()),
             device: DeviceView { trust: device.trust, id: device.id, lowered: device.lowered },
@@ -374,9 +376,12 @@ impl Case<'_> {
 
     /// A path that a looser server would read as one in another section could mean two things.
     fn could_lead_elsewhere(&self, place: Place<'_>, request: &Request) -> bool {
-        let loosely = canonical::loosest_reading(&request.path);
-        let elsewhere = loosely.and_then(|path| self.snapshot.policy.locate(&request.host, &path));
-        elsewhere.is_some_and(|other| !std::ptr::eq(other.section(), place.section()))
+        let fold = |path: &str| canonical::loosest_reading(path).unwrap_or_else(|| path.to_owned());
+        let Some(loosely) = canonical::loosest_reading(&request.path) else { return false };
+        let sections = place.resource().sections().map(|section| (fold(&section.prefix), section));
+        let covering = sections.filter(|(prefix, _)| prefix.is_empty() || prefix::covers(prefix, &loosely));
+        let loosest = covering.max_by_key(|(prefix, _)| prefix.len());
+        loosest.is_some_and(|(_, section)| !std::ptr::eq(section, place.section()))
     }
 
     /// Counts the request against the resource's limits per address; how long to wait when one is used up.
@@ -549,6 +554,11 @@ impl ProxyHttp for Handler {
         if head.status.is_informational() && head.status != http::StatusCode::SWITCHING_PROTOCOLS {
             return Ok(());
         }
+        let asked = exchange.request.as_ref().is_some_and(|request| request.kind == Kind::WebSocket);
+        if head.status == http::StatusCode::SWITCHING_PROTOCOLS && !asked {
+            // A tunnel that nobody asked for would pass by every decision.
+            return Err(exchange.fail(Reason::UpstreamUnavailable));
+        }
         record.status(head.status.as_u16());
         let id = record.request_id().to_owned();
         forward.answered(head, scope.gateway(), &id)
@@ -624,6 +634,7 @@ impl ProxyHttp for Handler {
             step: None,
             request: exchange.request.as_deref(),
             resource: None,
+            shared_by: None,
             code: &code,
             user: None,
             device: DeviceView::default(),

@@ -171,6 +171,9 @@ impl Forward {
             self.upgraded = Some(gateway.metrics.upgraded_connection());
         }
         drop_own_cookies(head)?;
+        if head.status != http::StatusCode::SWITCHING_PROTOCOLS {
+            drop_hop_by_hop(head);
+        }
         if !self.cors.is_empty() {
             head.remove_header(&header::ACCESS_CONTROL_ALLOW_ORIGIN);
             head.remove_header(&header::ACCESS_CONTROL_ALLOW_CREDENTIALS);
@@ -190,6 +193,20 @@ impl Forward {
         }
         self.counters.failed();
         self.tries < self.upstream.len().min(super::MAX_TRIES)
+    }
+}
+
+/// Takes out what was meant for this connection only (RFC 9110 §7.6.1).
+fn drop_hop_by_hop(head: &mut ResponseHeader) {
+    let values = head.headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let mut names: Vec<String> =
+        values.flat_map(|value| value.split(',')).map(|name| name.trim().to_owned()).collect();
+    names.extend(["connection", "keep-alive", "proxy-connection"].map(str::to_owned));
+    for name in names {
+        // Framing is the framework's own, whatever an upstream nominates.
+        if !name.eq_ignore_ascii_case("transfer-encoding") && !name.eq_ignore_ascii_case("content-length") {
+            head.remove_header(name.as_str());
+        }
     }
 }
 

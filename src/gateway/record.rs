@@ -122,6 +122,10 @@ impl Record {
     /// An allowed request failed after all.
     pub fn failed(&mut self, reason: Reason) {
         self.reason = reason;
+        // What was allowed and then failed at the upstream stays allowed; the rest was refused.
+        if !matches!(reason, Reason::UpstreamUnavailable | Reason::UpstreamTimeout | Reason::ClientAborted) {
+            self.event.decision = Some(Decided::Deny);
+        }
     }
 
     /// The status that the client was told.

@@ -14,7 +14,9 @@ pub fn router(shared: Shared) -> Router {
 
 async fn answer(State(shared): State<Shared>, headers: HeaderMap, request: Request) -> Response {
     let snapshot = shared.load_full();
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let mut hosts = headers.get_all(header::HOST).iter();
+    // Two hosts are none: nobody can say which one was meant.
+    let host = hosts.next().filter(|_| hosts.next().is_none()).and_then(|host| host.to_str().ok());
     let host = host.and_then(|host| canonical::authority(host).ok());
     let login_host = &snapshot.config.identity.login_host;
     let Some(host) = host.map(|a| a.host).filter(|host| snapshot.policy.has_host(host) || host == login_host)

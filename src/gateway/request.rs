@@ -167,6 +167,13 @@ pub fn read(head: &RequestHeader) -> Result<Reading, Reason> {
     if head.headers.get(header::EXPECT).is_some_and(|v| !v.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
         return Err(Reason::ExpectationFailed);
     }
+    let mut lengths = head.headers.get_all(header::CONTENT_LENGTH).iter();
+    if let (Some(length), others) = (lengths.next(), lengths.next()) {
+        // HTTP/2 passes no door of ours, and an HTTP/1 upstream must not get what nobody can read.
+        if others.is_some() || super::wire::content_length(length.as_bytes()).is_none() {
+            return Err(Reason::AmbiguousRequest);
+        }
+    }
     let host = parsed.host.into_owned();
     match canonical::target(target).map_err(|_| Reason::AmbiguousRequest)? {
         Target::Elsewhere { path, query } if matches!(head.method, Method::GET | Method::HEAD) => {

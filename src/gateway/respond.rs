@@ -37,6 +37,8 @@ pub struct Refused<'a> {
     pub request: Option<&'a Request>,
     /// What was asked for, where the person may learn of it.
     pub resource: Option<(&'a crate::policy::Resource, Tier)>,
+    /// Whose `cors` says which origins may read the answer.
+    pub shared_by: Option<&'a crate::policy::Resource>,
     /// The code that finds the request in the audit log.
     pub code: &'a str,
     /// Who asked.
@@ -150,8 +152,8 @@ pub fn refuse(refused: &Refused<'_>) -> Answer {
 }
 
 fn shared_fields(refused: &Refused<'_>, status: StatusCode) -> cors::Fields {
-    let mut fields = match (refused.resource, refused.request) {
-        (Some((resource, _)), Some(request)) => cors::fields(resource, request),
+    let mut fields = match (refused.shared_by, refused.request) {
+        (Some(resource), Some(request)) => cors::fields(resource, request),
         _ => cors::Fields::new(),
     };
     fields.push((VARY, HeaderValue::from_static("Accept, Cookie, Sec-Fetch-Mode")));

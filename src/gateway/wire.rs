@@ -5,6 +5,7 @@
 //! at `#`, several spellings of the body's length). Leniency is how two readers come to disagree
 //! about where a request ends, so it never sees such bytes.
 
+use super::canonical;
 use crate::access::Reason;
 use crate::config::Limits;
 use bytes::{Buf, BytesMut};
@@ -134,7 +135,8 @@ fn judge(bytes: BytesMut, length: usize, limits: &Limits) -> Head {
 /// Judges a head without its final empty line.
 fn judge_head(head: &[u8], limits: &Limits) -> Result<Framing, Reason> {
     let mut lines = head.split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let version = judge_request_line(lines.next().unwrap_or_default(), limits)?;
+    let line = lines.next().unwrap_or_default();
+    let version = judge_request_line(line, limits)?;
     let mut fields = Fields::default();
     let (mut count, mut total) = (0, 0);
     for line in lines {
@@ -145,7 +147,26 @@ fn judge_head(head: &[u8], limits: &Limits) -> Result<Framing, Reason> {
         }
         judge_field(line, &mut fields)?;
     }
+    judge_target(line, &fields)?;
     fields.framing(version)
+}
+
+/// The host is a plain one, and a target in absolute-form is of the same origin (RFC 9112 §3.2.2).
+fn judge_target(line: &[u8], fields: &Fields) -> Result<(), Reason> {
+    let line = std::str::from_utf8(line).map_err(|_| Reason::AmbiguousRequest)?;
+    let mut words = line.split(' ');
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    if matches!(method, "CONNECT" | "TRACE" | "TRACK") {
+        return Err(Reason::MethodRefused);
+    }
+    let host = fields.host.as_deref().and_then(|host| canonical::authority(host).ok());
+    let host = host.ok_or(Reason::AmbiguousRequest)?;
+    if target.starts_with('/') {
+        return Ok(());
+    }
+    let named = target.strip_prefix("https://").and_then(|rest| rest.split_once('/')).map(|(named, _)| named);
+    let same = named.and_then(|named| canonical::authority(named).ok()).is_some_and(|named| named == host);
+    if same { Ok(()) } else { Err(Reason::AmbiguousRequest) }
 }
 
 /// The minor version of HTTP/1.
@@ -173,6 +194,7 @@ fn judge_request_line(line: &[u8], limits: &Limits) -> Result<u8, Reason> {
 #[derive(Default)]
 struct Fields {
     hosts: usize,
+    host: Option<String>,
     length: Option<u64>,
     chunked: bool,
     expects_other: bool,
@@ -207,6 +229,7 @@ fn judge_field(line: &[u8], fields: &mut Fields) -> Result<(), Reason> {
     }
     if name.eq_ignore_ascii_case(b"host") {
         fields.hosts += 1;
+        fields.host = std::str::from_utf8(value).ok().map(str::to_owned);
     } else if name.eq_ignore_ascii_case(b"content-length") {
         if fields.length.is_some() {
             return Err(Reason::AmbiguousRequest);
@@ -224,7 +247,7 @@ fn judge_field(line: &[u8], fields: &mut Fields) -> Result<(), Reason> {
 }
 
 /// Plain digits without leading zeros, so that nobody reads them as octal.
-fn content_length(value: &[u8]) -> Option<u64> {
+pub(super) fn content_length(value: &[u8]) -> Option<u64> {
     let plain = (1..=MAX_LENGTH_DIGITS).contains(&value.len())
         && value.iter().all(u8::is_ascii_digit)
         && (value.len() == 1 || value.first() != Some(&b'0'));

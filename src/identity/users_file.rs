@@ -135,8 +135,8 @@ fn read(source: &Source) -> Result<raw::File, Vec<Diagnostic>> {
     // Snippets would show hashes and secrets; the diagnostic shows the one line that matters.
     let options = serde_yaml::options! { with_snippet: false };
     serde_yaml::from_str_with_options(&source.text, options).map_err(|error| {
-        let error = error.without_snippet();
         let place = error.location().map_or(0..0, |place| span(&source.text, place));
+        let error = error.without_snippet();
         vec![Diagnostic::error("I0102", &source.path, place, tidy(&error.to_string()))]
     })
 }

@@ -57,5 +57,5 @@ impl Fingerprint {
 
 fn look(file: &Path) -> Option<Look> {
     let meta = std::fs::metadata(file).ok()?;
-    Some((meta.dev(), meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec()))
+    Some((meta.dev(), meta.ino(), meta.size(), meta.ctime(), meta.ctime_nsec()))
 }

@@ -1,0 +1,164 @@
+//! What goes wrong behind tiergate, and what it holds back.
+
+use crate::support::estate::free_port;
+use crate::support::raw::Talk;
+use crate::support::{Browser, Device, Estate, Recorder, Tls};
+use serde_json::json;
+
+const HOST: &str = "wiki.localhost";
+
+async fn start(upstream: serde_json::Value) -> (Estate, Browser) {
+    let estate = Estate::start();
+    let employee = Browser::signed_in(&estate, Device::None, "employee", &[HOST]).await;
+    estate.edit("tiergate.yaml", |config| config["upstreams"]["demo"] = upstream);
+    estate.reload();
+    (estate, employee)
+}
+
+async fn check(estate: &Estate, browser: &Browser, path: &str, status: u16, reason: &str) {
+    let mark = estate.mark();
+    let answer = browser.get(&estate.url(HOST, path)).await;
+    assert_eq!(answer.status(), status, "{path}");
+    assert_eq!(answer.headers()["content-type"], "application/problem+json", "{path}");
+    let document: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(
+        (&document["reason"], &document["status"]),
+        (&json!(reason), &json!(status)),
+        "{path} {document}"
+    );
+    let event = &estate.decisions_since(&mark, 1).await[0];
+    assert_eq!((&event["reason"], &event["status"]), (&json!(reason), &json!(status)), "{path} {event}");
+    assert_eq!(event["code"], document["code"], "{path}: the code that is shown finds the event");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_that_is_down_is_a_502() {
+    let (estate, employee) = start(json!({ "addresses": [format!("127.0.0.1:{}", free_port())] })).await;
+    for _ in 0..4 {
+        check(&estate, &employee, "/headers", 502, "upstream_unavailable").await;
+    }
+    // A person gets a page.
+    let page = employee
+        .request(reqwest::Method::GET, &estate.url(HOST, "/"))
+        .header("accept", "text/html")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (page.status().as_u16(), page.headers()["content-type"].as_bytes()),
+        (502, &b"text/html; charset=utf-8"[..])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_that_does_not_answer_is_a_504() {
+    let recorder = Recorder::start().await;
+    recorder.answer_with(|_| Vec::new());
+    let (estate, employee) =
+        start(json!({ "addresses": [recorder.address.to_string()], "first_byte_timeout": "1s" })).await;
+    check(&estate, &employee, "/headers", 504, "upstream_timeout").await;
+    // What was sent once is not sent again: nobody knows whether it was done.
+    recorder.clear();
+    let answer =
+        employee.request(reqwest::Method::POST, &estate.url(HOST, "/pay")).body("once").send().await.unwrap();
+    assert_eq!(answer.status(), 504);
+    assert_eq!(recorder.requests().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_that_answers_garbage_is_a_502() {
+    let recorder = Recorder::start().await;
+    let (estate, employee) =
+        start(json!({ "addresses": [recorder.address.to_string()], "first_byte_timeout": "2s" })).await;
+    for garbage in [
+        &b"SSH-2.0-x\r\n\r\n"[..],
+        b"HTTP/1.1 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n\r\n",
+    ] {
+        recorder.answer_with(move |_| garbage.to_vec());
+        let answer = employee.get(&estate.url(HOST, "/headers")).await;
+        assert_eq!(answer.status(), 502, "{}", garbage.escape_ascii());
+    }
+    recorder.answer_ok();
+    assert_eq!(employee.get(&estate.url(HOST, "/headers")).await.text().await.unwrap(), "ok");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_breaks_off_is_seen_to_break_off() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (estate, employee) =
+        start(json!({ "addresses": [listener.local_addr().unwrap().to_string()] })).await;
+    for head in ["Content-Length: 100000", "Transfer-Encoding: chunked"] {
+        let mark = estate.mark();
+        let mut talk = Talk::new(estate.connect(HOST, Device::None, Tls::H1).await);
+        let text = format!(
+            "GET /x HTTP/1.1\r\nHost: {HOST}:{}\r\nCookie: {}\r\n\r\n",
+            estate.port,
+            employee.cookie(HOST).unwrap()
+        );
+        talk.write(text.as_bytes()).await.unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut buffer = vec![0; 4096];
+        let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut buffer).await.unwrap();
+        let begun = format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n5\r\nhello\r\n");
+        tokio::io::AsyncWriteExt::write_all(&mut stream, begun.as_bytes()).await.unwrap();
+        assert_eq!(talk.head().await.unwrap().status, 200, "{head}");
+        drop(stream);
+        let mut body = Vec::new();
+        loop {
+            let more = talk.some_bytes().await;
+            if more.is_empty() {
+                break;
+            }
+            body.extend(more);
+        }
+        assert!(talk.is_closed(), "{head}: the connection must end");
+        assert!(
+            !body.ends_with(b"0\r\n\r\n") && body.len() < 100,
+            "{head}: it looks whole: {}",
+            body.escape_ascii()
+        );
+        let event = &estate.decisions_since(&mark, 1).await[0];
+        assert_eq!(event["reason"], "upstream_unavailable", "{head} {event}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_many_requests_are_told_when_to_come_back() {
+    let estate = Estate::start();
+    let hosts = ["wiki.localhost", "tickets.localhost"];
+    let employee = Browser::signed_in(&estate, Device::Enrolled, "employee", &hosts).await;
+    let admin = Browser::signed_in(&estate, Device::Enrolled, "admin", &hosts).await;
+    estate.edit("policies/resources.yaml", |policy| {
+        for resource in policy["resources"].as_array_mut().unwrap() {
+            match resource["name"].as_str() {
+                Some("wiki") => {
+                    resource["rate_limit"] =
+                        json!({ "per": "user", "requests": 5, "window": "1h", "burst": 5 })
+                }
+                Some("tickets") => {
+                    resource["rate_limit"] =
+                        json!({ "per": "address", "requests": 5, "window": "1h", "burst": 5 })
+                }
+                _ => {}
+            }
+        }
+    });
+    estate.reload();
+    for (host, shared) in [("wiki.localhost", false), ("tickets.localhost", true)] {
+        let url = estate.url(host, "/headers");
+        for count in 0..5 {
+            assert_eq!(employee.get(&url).await.status(), 200, "{host} {count}");
+        }
+        let mark = estate.mark();
+        let answer = employee.get(&url).await;
+        assert_eq!(answer.status(), 429, "{host}");
+        let wait: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((1..=3600).contains(&wait), "{host}: {wait}");
+        assert_eq!(estate.decisions_since(&mark, 1).await[0]["reason"], "rate_limited", "{host}");
+        // Somebody else's budget is their own, unless it is counted by address.
+        let other = admin.get(&url).await.status();
+        assert_eq!(other, if shared { 429 } else { 200 }, "{host}");
+    }
+}
