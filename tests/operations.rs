@@ -224,7 +224,13 @@ async fn the_admin_listener_is_not_on_the_public_one_and_answers_only_to_its_own
         "GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost:{port}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
     );
     assert!(admin_call(port, &openapi).unwrap().contains("\"/api/v1/reload\""));
-    let calls = estate.audit().iter().filter(|event| event["kind"] == "admin").count();
+    let count = || estate.audit().iter().filter(|event| event["kind"] == "admin").count();
+    // The log is written beside the answers, so its last lines may come a moment later.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while count() < 2 && std::time::Instant::now() < deadline {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let calls = count();
     assert!(calls >= 2, "calls of the API are in the audit log, refused ones too: {calls}");
 }
 
