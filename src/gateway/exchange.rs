@@ -149,7 +149,7 @@ impl Exchange {
             return Ok(case.refuse(record, Some(&request), None, Reason::NoRoute, None));
         };
         record.place(&case.snapshot, &place.resource().name, place.section().tier);
-        if case.could_lead_elsewhere(place, &request) {
+        if could_lead_elsewhere(place, &request) {
             return Ok(case.refuse(record, Some(&request), None, Reason::AmbiguousRequest, None));
         }
         // Before anybody is identified: a cookie is bound to the device of a connection of its own.
@@ -372,16 +372,6 @@ impl Case<'_> {
             }
             None => self.refuse(record, Some(request), None, Reason::CrossOrigin, None),
         }
-    }
-
-    /// A path that a looser server would read as one in another section could mean two things.
-    fn could_lead_elsewhere(&self, place: Place<'_>, request: &Request) -> bool {
-        let fold = |path: &str| canonical::loosest_reading(path).unwrap_or_else(|| path.to_owned());
-        let Some(loosely) = canonical::loosest_reading(&request.path) else { return false };
-        let sections = place.resource().sections().map(|section| (fold(&section.prefix), section));
-        let covering = sections.filter(|(prefix, _)| prefix.is_empty() || prefix::covers(prefix, &loosely));
-        let loosest = covering.max_by_key(|(prefix, _)| prefix.len());
-        loosest.is_some_and(|(_, section)| !std::ptr::eq(section, place.section()))
     }
 
     /// Counts the request against the resource's limits per address; how long to wait when one is used up.
@@ -686,4 +676,14 @@ fn reason_of(error: &Error, scope: Option<&Scope>) -> Reason {
         ErrorSource::Downstream => Reason::ClientAborted,
         ErrorSource::Internal | ErrorSource::Unset => Reason::InternalError,
     }
+}
+
+/// A path that a looser server would read as one in another section could mean two things.
+fn could_lead_elsewhere(place: Place<'_>, request: &Request) -> bool {
+    let fold = |path: &str| canonical::loosest_reading(path).unwrap_or_else(|| path.to_owned());
+    let Some(loosely) = canonical::loosest_reading(&request.path) else { return false };
+    let sections = place.resource().sections().map(|section| (fold(&section.prefix), section));
+    let covering = sections.filter(|(prefix, _)| prefix.is_empty() || prefix::covers(prefix, &loosely));
+    let loosest = covering.max_by_key(|(prefix, _)| prefix.len());
+    loosest.is_some_and(|(_, section)| !std::ptr::eq(section, place.section()))
 }
