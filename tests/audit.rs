@@ -48,7 +48,6 @@ const KEYS: &[&str] = &[
 ];
 
 #[tokio::test]
-#[ignore = "known fault: the framework may end an upgrade as it opens, see docs/operating.md"]
 async fn every_request_is_in_the_audit_log_once_and_no_secret_is_in_any_log() {
     let estate = Estate::start();
     let browser = some_of_everything(&estate).await;

@@ -14,7 +14,6 @@ use tokio::net::TcpStream;
 const EMPLOYEE: &str = "employee@corp.example";
 
 #[tokio::test]
-#[ignore = "known fault: the framework may end an upgrade as it opens, see docs/operating.md"]
 async fn a_terminated_process_answers_what_it_began_and_then_ends_at_once() {
     let estate = Estate::start();
     let mut process = Process::after_crash(&estate).await;
@@ -62,7 +61,6 @@ async fn a_terminated_process_answers_what_it_began_and_then_ends_at_once() {
 }
 
 #[tokio::test]
-#[ignore = "known fault: the framework may end an upgrade as it opens, see docs/operating.md"]
 async fn what_is_open_too_long_is_ended_and_is_in_the_audit_log_all_the_same() {
     let estate = Estate::start();
     estate.rewrite("tiergate.yaml", "listen:\n", "limits: { drain_timeout: 2s }\nlisten:\n");
@@ -86,7 +84,6 @@ async fn what_is_open_too_long_is_ended_and_is_in_the_audit_log_all_the_same() {
 }
 
 #[tokio::test]
-#[ignore = "known fault: the framework may end an upgrade as it opens, see docs/operating.md"]
 async fn a_process_that_drains_still_hears_of_revocations() {
     let estate = Estate::start();
     let mut process = Process::after_crash(&estate).await;

@@ -298,7 +298,6 @@ async fn a_proxy_header_counts_from_a_listed_balancer_and_from_nobody_else() {
 }
 
 #[tokio::test]
-#[ignore = "known fault: the framework may end an upgrade as it opens, see docs/operating.md"]
 async fn a_websocket_that_opens_stays_open() {
     let estate = Estate::start();
     let browser = Visitor::signed_in(&estate, Device::None, EMPLOYEE).await;

@@ -37,7 +37,6 @@ fn reason(answer: &Answer) -> String {
 }
 
 #[tokio::test]
-#[ignore = "known fault: the framework may end an upgrade as it opens, see docs/operating.md"]
 async fn a_tightened_policy_ends_what_is_open() {
     let estate = Estate::start();
     let browser = Visitor::signed_in(&estate, Device::None, EMPLOYEE).await;
@@ -136,7 +135,6 @@ fn revoke(estate: &Estate, devices: &[&str]) {
 }
 
 #[tokio::test]
-#[ignore = "known fault: the framework may end an upgrade as it opens, see docs/operating.md"]
 async fn a_revoked_device_is_out_on_every_connection_also_a_kept_or_resumed_one() {
     let estate = Estate::start();
     let mut browser = Visitor::signed_in(&estate, Device::Issued, FINANCE).await;

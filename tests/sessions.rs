@@ -17,7 +17,6 @@ const FINANCE: &str = "finance@corp.example";
 const TOTP: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
 #[tokio::test]
-#[ignore = "known fault: the framework may end an upgrade as it opens, see docs/operating.md"]
 async fn signing_out_ends_it_on_every_host_and_only_a_form_of_ours_does() {
     let estate = Estate::start();
     let mut browser = Visitor::signed_in(&estate, Device::Issued, FINANCE).await;
@@ -175,7 +174,6 @@ async fn a_cookie_that_comes_twice_or_changed_is_no_session() {
 }
 
 #[tokio::test]
-#[ignore = "known fault: the framework may end an upgrade as it opens, see docs/operating.md"]
 async fn a_session_that_ran_out_is_a_new_sign_in_and_loses_no_form() {
     let estate = Estate::start();
     estate.rewrite(
@@ -300,7 +298,6 @@ async fn a_sign_in_that_is_too_old_for_a_page_is_proved_again() {
 }
 
 #[tokio::test]
-#[ignore = "known fault: the framework may end an upgrade as it opens, see docs/operating.md"]
 async fn a_disabled_user_is_out_at_once_open_connections_included() {
     let estate = Estate::start();
     let mut browser = Visitor::signed_in(&estate, Device::None, EMPLOYEE).await;

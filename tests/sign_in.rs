@@ -192,7 +192,6 @@ async fn guessing_a_password_is_slowed_down_for_that_name_and_nobody_else() {
 }
 
 #[tokio::test]
-#[ignore = "known fault: the framework may end an upgrade as it opens, see docs/operating.md"]
 async fn each_kind_of_client_is_told_to_sign_in_in_its_own_way() {
     let estate = Estate::start();
     let mut browser = Visitor::new(&estate, Device::None);

@@ -474,10 +474,9 @@ impl ProxyHttp for Handler {
 
     async fn upstream_peer(&self, _: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
         let now = exchange.scope.as_ref().map_or(0, |scope| scope.gateway().now());
-        let may_pause = exchange.request.as_ref().is_some_and(|request| request.may_pause());
         // No permit, no upstream.
         let peer = match &mut exchange.forward {
-            Some(forward) => forward.peer(now, may_pause),
+            Some(forward) => forward.peer(now),
             None => Err(Reason::InternalError),
         };
         peer.map(Box::new).map_err(|reason| exchange.fail(reason))
@@ -522,8 +521,8 @@ impl ProxyHttp for Handler {
             return Err(exchange.fail(Reason::RequestTooLarge));
         }
         let took = exchange.body_began.get_or_insert_with(Instant::now).elapsed().as_secs();
-        let may_pause = exchange.request.as_ref().is_some_and(|request| request.may_pause());
         let least = took.saturating_mul(u64::from(limits.min_rate));
+        let may_pause = exchange.request.as_ref().is_some_and(|request| request.may_pause());
         if took >= RATE_GRACE && !end && !may_pause && exchange.body_bytes < least {
             return Err(exchange.fail(Reason::RequestTimeout));
         }

@@ -6,7 +6,7 @@ use super::cors::{self, Fields};
 use super::headers::plain_value;
 use super::rate::Key;
 use super::request::{Kind, Request, Who, clean};
-use super::upstream::{Turn, Upstream};
+use super::upstream::{Purpose, Turn, Upstream};
 use super::{Gateway, identify::KnownUser};
 use crate::access::{Obligations, Permit, Reason, Tier, Timestamp};
 use crate::device::Judgement;
@@ -34,7 +34,7 @@ pub struct Forward {
     used_authorization: bool,
     host: String,
     path_and_query: String,
-    streams: bool,
+    purpose: Purpose,
     turn: Option<Turn>,
     tries: usize,
     /// Counts the connection while it is upgraded.
@@ -111,7 +111,11 @@ impl Forward {
             host: upstream.config.host.clone().unwrap_or_else(|| asked.request.authority.clone()),
             path_and_query: asked.request.path_and_query(),
             used_authorization: matches!(asked.request.who, Who::Bearer(_)),
-            streams: asked.request.kind != Kind::Navigation,
+            purpose: match asked.request.kind {
+                Kind::WebSocket => Purpose::WebSocket,
+                Kind::Grpc => Purpose::Stream,
+                Kind::Navigation | Kind::Other => Purpose::Answer,
+            },
             cors: cors::fields(resource, asked.request),
             upstream,
             fields,
@@ -125,11 +129,11 @@ impl Forward {
     ///
     /// # Errors
     /// No address is known.
-    pub fn peer(&mut self, now: Timestamp, streams: bool) -> Result<HttpPeer, Reason> {
+    pub fn peer(&mut self, now: Timestamp) -> Result<HttpPeer, Reason> {
         let turn = self.upstream.take_turn(now).ok_or(Reason::UpstreamUnavailable)?;
         self.turn = Some(turn);
         self.tries += 1;
-        Ok(self.upstream.peer(turn, &self.host, streams && self.streams))
+        Ok(self.upstream.peer(turn, &self.host, self.purpose))
     }
 
     /// Makes the request as the upstream gets it.

@@ -28,6 +28,7 @@ pub mod request;
 pub mod respond;
 pub mod scope;
 pub mod tls;
+mod unhurried;
 pub mod upstream;
 pub mod wire;
 

@@ -1,5 +1,6 @@
 //! Named sets of addresses that requests are forwarded to: whose turn it is, and who is ill.
 
+use super::unhurried;
 use crate::config::{UpstreamConfig, UpstreamTls};
 use arc_swap::ArcSwap;
 use pingora::protocols::ALPN;
@@ -7,10 +8,11 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::utils::tls::CertKey;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Failures in a row after which an address is passed over.
@@ -71,6 +73,17 @@ impl Address {
     fn is_well(&self, now: i64) -> bool {
         self.ill_until.load(Ordering::Relaxed) <= now && !self.resolved.load().is_empty()
     }
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Purpose {
+    /// A request whose answer begins soon.
+    Answer,
+    /// An exchange that may pause for as long as the upstream's idle timeout, at its first byte too.
+    Stream,
+    /// A WebSocket handshake.
+    WebSocket,
 }
 
 /// The address whose turn it is: an index into the upstream's addresses, and where to connect.
@@ -181,10 +194,9 @@ impl Upstream {
         self.addresses.iter().filter(|address| address.is_well(now)).count()
     }
 
-    /// The connection that the framework shall make or reuse. `streams`: the exchange may pause for
-    /// as long as the upstream's idle timeout, at its first byte too.
+    /// The connection that the framework shall make or reuse.
     #[must_use]
-    pub fn peer(&self, turn: Turn, host: &str, streams: bool) -> HttpPeer {
+    pub fn peer(&self, turn: Turn, host: &str, purpose: Purpose) -> HttpPeer {
         let config = &self.config;
         let name = config.tls.as_ref().map(|tls| self.server_name(tls, turn, host)).unwrap_or_default();
         let mut peer = HttpPeer::new(turn.address, config.tls.is_some(), name);
@@ -193,14 +205,31 @@ impl Upstream {
         let options = &mut peer.options;
         options.connection_timeout = Some(config.connect_timeout);
         options.total_connection_timeout = Some(config.connect_timeout);
-        options.read_timeout = Some(if streams { config.idle_timeout } else { config.first_byte_timeout });
+        options.read_timeout = Some(match purpose {
+            Purpose::Answer => config.first_byte_timeout,
+            Purpose::Stream | Purpose::WebSocket => config.idle_timeout,
+        });
         options.write_timeout = Some(config.idle_timeout);
         options.idle_timeout = Some(KEEP_IDLE);
         options.max_h2_streams = MAX_UPSTREAM_STREAMS;
         options.alpn = if config.http2 { ALPN::H2 } else { ALPN::H1 };
         options.ca.clone_from(&self.ca);
         peer.client_cert_key.clone_from(&self.client);
+        if purpose == Purpose::WebSocket {
+            self.for_a_websocket(&mut peer);
+        }
         peer
+    }
+
+    /// A connection of its own, which no other request takes over: see [`super::unhurried`].
+    fn for_a_websocket(&self, peer: &mut HttpPeer) {
+        static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
+        peer.group_key ^= fingerprint(CONNECTIONS.fetch_add(1, Ordering::Relaxed)).max(1);
+        peer.options.idle_timeout = Some(Duration::ZERO);
+        // WebSockets over HTTP/2 (RFC 8441) are not spoken to upstreams.
+        peer.options.alpn = ALPN::H1;
+        peer.options.custom_l4 =
+            Some(Arc::new(unhurried::Connector { timeout: self.config.connect_timeout }));
     }
 
     /// The name that the upstream's certificate must bear: never empty, or nothing would be verified.
@@ -214,8 +243,7 @@ impl Upstream {
     }
 }
 
-fn fingerprint(name: &str) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
+fn fingerprint(name: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     name.hash(&mut hasher);
     hasher.finish()
