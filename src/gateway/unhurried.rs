@@ -85,7 +85,7 @@ impl VirtualSocket for Unhurried<TcpStream> {
         match option {
             VirtualSockOpt::NoDelay => self.stream.set_nodelay(true),
             // None other is asked for: upstream connections have no keep-alive probes of their own.
-            _ => Err(io::ErrorKind::Unsupported.into()),
+            VirtualSockOpt::KeepAlive(_) | _ => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }
