@@ -33,13 +33,11 @@ impl L4Connect for Connector {
         };
         let connecting = tokio::time::timeout(self.timeout, TcpStream::connect(address)).await;
         let stream = connecting.map_err(|_| Error::new_up(ErrorType::ConnectTimedout))?;
-        let kind = |error: &io::Error| match error.kind() {
-            io::ErrorKind::ConnectionRefused => ErrorType::ConnectRefused,
-            io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => ErrorType::ConnectNoRoute,
-            _ => ErrorType::ConnectError,
-        };
-        let stream =
-            stream.map_err(|error| Error::because(kind(&error), "connecting for a WebSocket", error))?;
+        let stream = stream.map_err(|error| {
+            let refused = error.kind() == io::ErrorKind::ConnectionRefused;
+            let kind = if refused { ErrorType::ConnectRefused } else { ErrorType::ConnectError };
+            Error::because(kind, "connecting for a WebSocket", error)
+        })?;
         Ok(VirtualSocketStream::new(Box::new(Unhurried { stream, wrote: false })).into())
     }
 }
