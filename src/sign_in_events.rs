@@ -50,6 +50,12 @@ impl Meaning {
             LoginEventKind::SteppedUp => sign_in(Decided::Allow, "stepped_up", Some(LoginResult::Success)),
             LoginEventKind::Failed => sign_in(Decided::Deny, "wrong_credentials", Some(LoginResult::Refused)),
             LoginEventKind::Throttled => sign_in(Decided::Deny, "throttled", Some(LoginResult::Throttled)),
+            LoginEventKind::Untried => {
+                sign_in(Decided::Deny, "too_many_at_once", Some(LoginResult::Throttled))
+            }
+            LoginEventKind::ProviderUnavailable => {
+                sign_in(Decided::Deny, "provider_unavailable", Some(LoginResult::Error))
+            }
             LoginEventKind::ProviderFailed => {
                 sign_in(Decided::Deny, "provider_failed", Some(LoginResult::Error))
             }

@@ -152,13 +152,13 @@ async fn the_groups_that_the_provider_states_decide_who_gets_in() {
     let mut late = Visitor::new(&estate, Device::Enrolled);
     let page = late.open("wiki", "/headers").await;
     let answer = late.go(page.link("/oidc/workforce/start").unwrap()).await;
-    // What was learnt of it before is still known; the browser will find nobody there.
-    assert!(matches!(answer.status, 302 | 502 | 503), "{answer:?}");
+    // It may have been heard of a moment ago; `oidc_troubles` waits until that is over.
+    assert!(matches!(answer.status, 302 | 503), "{answer:?}");
     // Started anew without it, nothing is known; it starts all the same.
     let _again = Process::after_crash(&estate).await;
     let page = late.open("wiki", "/headers").await;
     let answer = late.go(page.link("/oidc/workforce/start").unwrap()).await;
-    assert!(matches!(answer.status, 502 | 503) && answer.leads_to().is_none(), "{answer:?}");
+    assert!(answer.status == 503 && !answer.header("retry-after").is_empty(), "{answer:?}");
     assert_eq!(
         ann.open("tickets", "/headers").await.status,
         200,

@@ -331,7 +331,6 @@ async fn nobody_is_led_to_another_site() {
 }
 
 #[tokio::test]
-#[ignore = "known fault: tabs of one host that meet it first at the same time"]
 async fn many_tabs_sign_in_at_once_and_each_finds_its_page() {
     let estate = Estate::start();
     let mut browser = Visitor::new(&estate, Device::Issued);
@@ -438,7 +437,6 @@ async fn old_foreign_and_spent_links_end_at_a_page_and_give_no_session() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "known fault: a sign-in that finds no room counts as a wrong password"]
 async fn a_rush_of_sign_ins_is_nobodys_wrong_password() {
     let estate = Estate::start();
     let password = estate.password(EMPLOYEE).1;

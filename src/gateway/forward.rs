@@ -287,7 +287,9 @@ fn identity_fields(
             format!("{provider}:{subject}")
         }
     };
-    put("x-tiergate-user", person.as_ref().map_or(&subject, |person| &person.user))?;
+    if person.is_none() {
+        put("x-tiergate-user", &subject)?;
+    }
     if let Some(email) = person.as_ref().and_then(|person| person.email.as_ref()) {
         put("x-tiergate-email", email)?;
     }
@@ -302,19 +304,25 @@ fn identity_fields(
     put("x-forwarded-proto", "https")?;
     put("x-forwarded-host", &asked.request.authority)?;
     put("traceparent", &traceparent())?;
+    if let Some(person) = &person {
+        // Plain since the user was identified: what is encoded in it must not be encoded once more.
+        fields.push((HeaderName::from_static("x-tiergate-user"), HeaderValue::from_str(&person.user)?));
+    }
     for (name, template) in &upstream.config.headers {
         let value = filled(template, &|key| match key {
             "user.name" => person.as_ref().map(|person| person.user.clone()),
-            "user.email" => person.as_ref().and_then(|person| person.email.clone()),
-            "user.groups" => Some(joined(&groups)),
-            "device.id" => device.id.map(str::to_owned),
+            "user.email" => {
+                person.as_ref().and_then(|person| Some(plain_value(person.email.as_ref()?).into()))
+            }
+            "user.groups" => Some(plain_value(&joined(&groups)).into()),
+            "device.id" => device.id.map(|id| plain_value(id).into()),
             "device.trust" => Some(device.trust.to_string()),
-            "resource.name" => Some(resource.to_owned()),
+            "resource.name" => Some(plain_value(resource).into()),
             "resource.tier" => Some(tier.to_string()),
             "request.id" => Some(asked.request_id.to_owned()),
             _ => None,
         });
-        fields.push((HeaderName::try_from(name.as_str())?, HeaderValue::from_str(&plain_value(&value))?));
+        fields.push((HeaderName::try_from(name.as_str())?, HeaderValue::from_str(&value)?));
     }
     let claims = Claims {
         sub: subject,
@@ -352,7 +360,7 @@ fn filled(template: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
     let mut text = String::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
-        text.push_str(before);
+        text.push_str(&plain_value(before));
         match after.split_once('}') {
             Some((key, behind)) => {
                 text.push_str(&value(key).unwrap_or_default());
@@ -361,7 +369,7 @@ fn filled(template: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
             None => rest = "",
         }
     }
-    text.push_str(rest);
+    text.push_str(&plain_value(rest));
     text
 }
 

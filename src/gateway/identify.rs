@@ -2,15 +2,17 @@
 
 use super::connection::Connection;
 use super::request::{Request, Who};
-use crate::access::{Absent, GroupSet, Session, Subject, Timestamp, User};
+use crate::access::{Absent, Session, Subject, Timestamp, User};
 use crate::device::{Evidence, Judgement, Presented};
-use crate::identity::{BearerError, Identified, Kind};
+use crate::identity::{BearerError, Identified};
 use crate::login::{Held, Login};
-use crate::session::{Cookies, LiveSession};
+use crate::session::Cookies;
 use crate::snapshot::Snapshot;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use std::sync::Arc;
+
+pub use crate::login::{KnownUser, known};
 
 /// The certificate of the connection, judged now.
 #[must_use]
@@ -85,14 +87,6 @@ pub async fn token(headers: &HeaderMap, snapshot: &Snapshot, now: Timestamp) -> 
     }
 }
 
-/// What the snapshot knows of the user behind a session.
-pub struct KnownUser {
-    /// The account may be used.
-    pub active: bool,
-    /// The policy's groups that the user is in.
-    pub groups: Arc<GroupSet>,
-}
-
 /// What the snapshot knows of the request's user.
 #[must_use]
 pub fn user(request: &Request, snapshot: &Snapshot) -> Option<KnownUser> {
@@ -105,31 +99,6 @@ pub fn user(request: &Request, snapshot: &Snapshot) -> Option<KnownUser> {
             Some(KnownUser { active: snapshot.providers.get(&who.provider).is_some(), groups })
         }
         Who::Nobody(_) | Who::Service(_) => None,
-    }
-}
-
-/// What the snapshot knows of a session's user. A local user is looked up in the file as it is now,
-/// so that a change there takes effect on the next request.
-#[must_use]
-pub fn known(session: &LiveSession, snapshot: &Snapshot) -> KnownUser {
-    match snapshot.providers.get(&session.provider).map(|provider| &provider.kind) {
-        Some(Kind::Local(users)) => match users.get(&session.subject) {
-            Some(user) if !user.disabled => {
-                let sources = user.groups.iter().flat_map(|group| {
-                    let named = format!("{}:{group}", session.provider);
-                    [named, format!("local:{group}")]
-                });
-                let sources: Vec<String> = sources.collect();
-                let groups = Arc::new(snapshot.policy.group_set(sources.iter().map(String::as_str)));
-                KnownUser { active: true, groups }
-            }
-            Some(_) | None => KnownUser { active: false, groups: Arc::default() },
-        },
-        Some(Kind::Oidc(_)) => {
-            KnownUser { active: true, groups: session.group_set(&snapshot.policy, snapshot.generation) }
-        }
-        // The provider was removed: nobody vouches for this user any more.
-        None => KnownUser { active: false, groups: Arc::default() },
     }
 }
 

@@ -16,7 +16,9 @@ use crate::snapshot::Snapshot;
 use axum::Router;
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
+};
 use http::{HeaderValue, Method, StatusCode};
 use pingora::proxy::Session;
 use std::sync::Arc;
@@ -205,7 +207,11 @@ impl Visit<'_> {
             resources: resources.collect(),
             csrf: &csrf,
         };
-        let mut fields = vec![(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))];
+        let mut fields = vec![
+            (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+            // With `no-referrer`, browsers send `Origin: null` with the form for signing out.
+            (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+        ];
         fields.extend(HeaderValue::try_from(pages::csp(&[])).ok().map(|csp| (CONTENT_SECURITY_POLICY, csp)));
         Answer { status: StatusCode::OK, fields, body: page.render().into() }
     }

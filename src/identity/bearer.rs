@@ -127,22 +127,8 @@ async fn verify_with(
     let invalid = |error: JwtError| BearerError::Invalid(error.into());
     let header = jwks::header(token).map_err(invalid)?;
     let marked = marked(&header).map_err(|error| BearerError::Invalid(error.into()))?;
-    let key = oidc.key(&header, now).await.map_err(|error| match error {
-        OidcError::Discovery(_) | OidcError::Signature(JwtError::NoKeys(_)) => {
-            BearerError::Unavailable(error)
-        }
-        OidcError::State
-        | OidcError::Issuer
-        | OidcError::Refused(_)
-        | OidcError::Code
-        | OidcError::Token(_)
-        | OidcError::TokenRefused(_)
-        | OidcError::Signature(_)
-        | OidcError::Claim(_)
-        | OidcError::UserInfo(_)
-        | OidcError::OtherUser
-        | OidcError::Groups(_)
-        | OidcError::Random => BearerError::Invalid(error),
+    let key = oidc.key(&header, now).await.map_err(|error| {
+        if error.is_outage() { BearerError::Unavailable(error) } else { BearerError::Invalid(error) }
     })?;
     let claims = jwks::verify(token, &header, &key).map_err(invalid)?;
     let refuse = |error: ClaimError| BearerError::Invalid(error.into());

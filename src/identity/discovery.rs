@@ -16,6 +16,8 @@ use url::Url;
 
 /// A document is asked for again after this.
 const FRESH: Duration = Duration::from_hours(1);
+/// Nobody is sent to a provider that was not heard of for longer than this: it may be down.
+const HEARD: Duration = Duration::from_secs(5);
 /// A document is used no longer than this when the provider cannot be asked.
 const MAX_STALE: Duration = Duration::from_hours(24);
 /// Between two tries.
@@ -75,16 +77,37 @@ pub(super) struct Discovery {
 }
 
 impl Discovery {
+    /// The document of a provider that answers now, as far as can be known without asking each time.
+    pub(super) async fn of_a_living_provider(
+        &self,
+        fetcher: &Fetcher,
+        issuer: &str,
+    ) -> Result<Arc<Metadata>, DiscoveryError> {
+        self.ask(fetcher, issuer, HEARD, HEARD).await
+    }
+
+    /// The document, whether or not the provider can be asked.
     pub(super) async fn metadata(
         &self,
         fetcher: &Fetcher,
         issuer: &str,
     ) -> Result<Arc<Metadata>, DiscoveryError> {
-        if let Some(fresh) = self.younger_than(FRESH) {
+        self.ask(fetcher, issuer, FRESH, MAX_STALE).await
+    }
+
+    /// One that is younger than `fresh`, or a new one, or one that is younger than `stale`.
+    async fn ask(
+        &self,
+        fetcher: &Fetcher,
+        issuer: &str,
+        fresh: Duration,
+        stale: Duration,
+    ) -> Result<Arc<Metadata>, DiscoveryError> {
+        if let Some(fresh) = self.younger_than(fresh) {
             return Ok(fresh);
         }
         let mut failed = self.failed.lock().await;
-        if let Some(fresh) = self.younger_than(FRESH) {
+        if let Some(fresh) = self.younger_than(fresh) {
             return Ok(fresh);
         }
         let error = if failed.is_some_and(|at| at.elapsed() < RETRY) {
@@ -103,7 +126,7 @@ impl Discovery {
         if !matches!(error, DiscoveryError::Recently) {
             *failed = Some(Instant::now());
         }
-        self.younger_than(MAX_STALE).ok_or(error)
+        self.younger_than(stale).ok_or(error)
     }
 
     fn younger_than(&self, age: Duration) -> Option<Arc<Metadata>> {

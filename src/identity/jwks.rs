@@ -268,7 +268,10 @@ impl Jwks {
             }
         }
         match self.age(now) {
-            Some(age) if age <= MAX_STALE => self.lookup(header, now, MAX_STALE).ok_or(JwtError::UnknownKey),
+            // A key that is not known may be one that could not be fetched.
+            Some(age) if age <= MAX_STALE => self
+                .lookup(header, now, MAX_STALE)
+                .ok_or_else(|| why.map_or(JwtError::UnknownKey, |why| JwtError::NoKeys(Some(why)))),
             Some(_) | None => Err(JwtError::NoKeys(why)),
         }
     }

@@ -3,7 +3,7 @@
 //! Invariants: names are ASCII lower case and unique; hashes and secrets never leave this module but
 //! by verification; an unknown or disabled user costs a try the same as a known one.
 
-use super::password::{self, Hash, MAX_PASSWORD};
+use super::password::{self, Hash, MAX_PASSWORD, Untried};
 use super::totp::TotpSecret;
 use super::users_file;
 use crate::access::Timestamp;
@@ -78,19 +78,23 @@ impl LocalUser {
 }
 
 /// The user, where the password is theirs and they are not disabled.
+///
+/// # Errors
+///
+/// Where the password was not looked at, so that it counts neither as right nor as wrong.
 pub async fn verify_password<'u>(
     users: &'u Arc<LocalUsers>,
     name: &str,
     password: &str,
-) -> Option<&'u LocalUser> {
+) -> Result<Option<&'u LocalUser>, Untried> {
     // The length is the asker's own: refusing early tells nothing about the user.
     if password.is_empty() || password.len() > MAX_PASSWORD {
-        return None;
+        return Ok(None);
     }
     let user = users.get(name);
-    let hash = user.map(|user| &user.hash).or(users.decoy.as_ref())?.clone();
-    let right = password::verify(hash, password).await;
-    user.filter(|user| right && !user.disabled)
+    let Some(hash) = user.map(|user| &user.hash).or(users.decoy.as_ref()) else { return Ok(None) };
+    let right = password::verify(hash.clone(), password).await?;
+    Ok(user.filter(|user| right && !user.disabled))
 }
 
 #[cfg(test)]
@@ -128,18 +132,18 @@ mod tests {
             ("nobody", "right", None),
             ("", "right", None),
         ] {
-            let got = verify_password(&users, name, password).await;
+            let got = verify_password(&users, name, password).await.unwrap();
             assert_eq!(got.as_ref().map(|user| user.name.as_str()), want, "{name} {password}");
         }
         let long = "x".repeat(MAX_PASSWORD + 1);
-        assert!(verify_password(&users, "ann@corp.example", &long).await.is_none());
+        assert!(verify_password(&users, "ann@corp.example", &long).await.unwrap().is_none());
     }
 
     #[tokio::test]
     async fn nobody_signs_in_to_an_empty_file() {
         let source = Source { path: "users.yaml".into(), text: render(&[]) };
         let users = Arc::new(LocalUsers::parse(&source).unwrap());
-        assert!(verify_password(&users, "ann", "right").await.is_none());
+        assert!(verify_password(&users, "ann", "right").await.unwrap().is_none());
     }
 
     #[test]

@@ -29,7 +29,8 @@ mod vector_tests;
 pub use bearer::{BearerError, BearerVerifier};
 pub use local::{LocalUser, LocalUsers, verify_password};
 pub use oidc::{Answer, Ask, Begun, OidcError, OidcProvider, Pending};
-pub use throttle::Throttle;
+pub use password::Untried;
+pub use throttle::{Throttle, Wait};
 
 use crate::access::Timestamp;
 use crate::config::{self, Config, ProviderKind};

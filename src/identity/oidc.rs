@@ -17,9 +17,13 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::Header;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// Bytes of a code, or of another value in an answer.
 const MAX_VALUE: usize = 4096;
+/// Everything that is asked of a provider for one step of a sign-in takes no longer.
+const PATIENCE: Duration = Duration::from_secs(12);
 
 /// What a sign-in asks for.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -112,9 +116,33 @@ pub enum OidcError {
     /// The groups are not known in full.
     #[error("the user's groups cannot be known")]
     Groups(#[from] GroupsError),
+    /// Each answer came in time, but not all together.
+    #[error("the provider took more than {} s", PATIENCE.as_secs())]
+    Late,
     /// No randomness.
     #[error("no random numbers can be had")]
     Random,
+}
+
+impl OidcError {
+    /// Whether the provider gave no usable answer, so that another try may succeed later. Otherwise it
+    /// said no, or what it said does not hold.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Discovery(_) | Self::Token(_) | Self::UserInfo(_) | Self::Late | Self::Random => true,
+            Self::Signature(error) => matches!(error, JwtError::NoKeys(_)),
+            // RFC 6749 §4.1.2.1: the provider's own words for being down or overloaded.
+            Self::Refused(error) => matches!(error.as_str(), "server_error" | "temporarily_unavailable"),
+            Self::State
+            | Self::Issuer
+            | Self::Code
+            | Self::TokenRefused(_)
+            | Self::Claim(_)
+            | Self::OtherUser
+            | Self::Groups(_) => false,
+        }
+    }
 }
 
 /// A configured OpenID provider.
@@ -151,10 +179,11 @@ impl OidcProvider {
     ///
     /// # Errors
     ///
-    /// When the provider's configuration cannot be had.
+    /// When the provider does not answer, or its configuration cannot be used.
     pub async fn begin(&self, redirect_uri: &str, ask: &Ask) -> Result<Begun, OidcError> {
         let Ask { step_up, max_age } = *ask;
-        let metadata = self.metadata().await?;
+        let asked = self.discovery.of_a_living_provider(&self.fetcher, &self.config.issuer);
+        let metadata = timeout(PATIENCE, asked).await.map_err(|_| OidcError::Late)??;
         let pending = Pending { state: random()?, nonce: random()?, verifier: random()?, max_age };
         let challenge = digest::digest(&digest::SHA256, pending.verifier.as_bytes());
         let mut url = metadata.authorization.clone();
@@ -186,6 +215,17 @@ impl OidcProvider {
     ///
     /// When anything about the answer, or what the provider says for it, is not as it must be.
     pub async fn complete(
+        &self,
+        redirect_uri: &str,
+        pending: &Pending,
+        answer: &Answer,
+        now: Timestamp,
+    ) -> Result<Identified, OidcError> {
+        let asked = self.ask(redirect_uri, pending, answer, now);
+        timeout(PATIENCE, asked).await.map_err(|_| OidcError::Late)?
+    }
+
+    async fn ask(
         &self,
         redirect_uri: &str,
         pending: &Pending,

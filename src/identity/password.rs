@@ -1,18 +1,24 @@
 //! Argon2id, bounded: what a hash in a file may cost, and how many are computed at once.
 //!
-//! Invariant: a try costs the same whether the user exists, is disabled or mistyped.
+//! Invariants: a try costs the same whether the user exists, is disabled or mistyped; a password that
+//! was not looked at is neither right nor wrong.
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, Params, PasswordHasher, PasswordVerifier};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 /// Bytes of a password.
 pub const MAX_PASSWORD: usize = 1024;
 /// Hashes computed at once: each takes a core and tens of megabytes.
-static COMPUTING: Semaphore = Semaphore::const_new(2);
+const MOST_COMPUTING: usize = 2;
 /// Sign-ins computing or waiting to.
-static WAITING: Semaphore = Semaphore::const_new(64);
+const MOST_WAITING: usize = 64;
+/// A sign-in waits no longer for its turn: whoever sent it is better told to come back.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// KiB of memory that a hash may ask for.
 const MEMORY: std::ops::RangeInclusive<u32> = 7 * 1024..=256 * 1024;
@@ -118,17 +124,52 @@ pub fn generate_password() -> Result<String, String> {
     Ok(letters.chunks(5).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join("-"))
 }
 
-/// Verifies off the async threads; `false` too when too many are waiting.
-pub async fn verify(hash: Hash, password: &str) -> bool {
-    let Ok(_place) = WAITING.try_acquire() else {
-        tracing::warn!("too many sign-ins at once; one was refused untried");
-        return false;
-    };
-    let Ok(_turn) = COMPUTING.acquire().await else {
-        return false;
-    };
-    let password = Zeroizing::new(password.to_owned());
-    tokio::task::spawn_blocking(move || hash.verify(&password)).await.unwrap_or(false)
+/// Why a password was not looked at: nothing is known of it then.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Untried {
+    /// More passwords than can be checked in time are waiting.
+    #[error("too many passwords are being checked at once")]
+    TooMany,
+    /// The computation broke off.
+    #[error("the password could not be checked")]
+    Broken,
+}
+
+/// Where passwords are checked.
+struct Room {
+    /// Sign-ins that are being looked at, or wait to be.
+    places: Semaphore,
+    turns: Arc<Semaphore>,
+}
+
+static ROOM: LazyLock<Room> = LazyLock::new(|| Room::new(MOST_WAITING));
+
+/// Whether the password is the hash's, worked out off the async threads.
+///
+/// # Errors
+///
+/// Where that was not worked out.
+pub async fn verify(hash: Hash, password: &str) -> Result<bool, Untried> {
+    ROOM.verify(hash, password).await
+}
+
+impl Room {
+    fn new(places: usize) -> Self {
+        Self { places: Semaphore::new(places), turns: Arc::new(Semaphore::new(MOST_COMPUTING)) }
+    }
+
+    async fn verify(&self, hash: Hash, password: &str) -> Result<bool, Untried> {
+        let _place = self.places.try_acquire().map_err(|_| Untried::TooMany)?;
+        let turn = timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned()).await;
+        let turn = turn.map_err(|_| Untried::TooMany)?.map_err(|_| Untried::Broken)?;
+        let password = Zeroizing::new(password.to_owned());
+        let computing = tokio::task::spawn_blocking(move || {
+            // Held to the end, also where nobody waits for the answer any more.
+            let _turn = turn;
+            hash.verify(&password)
+        });
+        computing.await.map_err(|_| Untried::Broken)
+    }
 }
 
 #[cfg(test)]
@@ -157,6 +198,22 @@ mod tests {
         }
         assert!(Hash::parse("hunter2").is_err());
         assert!(Hash::parse("").is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_password_that_finds_no_room_is_neither_right_nor_wrong() {
+        let hash = Hash::parse(&hash_password("right").unwrap()).unwrap();
+        let room = Room::new(1);
+        for (password, want) in [("right", Ok(true)), ("wrong", Ok(false))] {
+            assert_eq!(room.verify(hash.clone(), password).await, want);
+        }
+        let place = room.places.acquire().await.unwrap();
+        assert_eq!(room.verify(hash.clone(), "right").await, Err(Untried::TooMany), "no place");
+        drop(place);
+        let turns = room.turns.acquire_many(2).await.unwrap();
+        assert_eq!(room.verify(hash.clone(), "right").await, Err(Untried::TooMany), "no turn in time");
+        drop(turns);
+        assert_eq!(room.verify(hash, "right").await, Ok(true), "room again");
     }
 
     #[test]

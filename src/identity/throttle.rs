@@ -5,7 +5,7 @@
 //! 100 failures in 10 min, roomy enough for an office behind one address.
 //!
 //! A try that was let through counts as a failure until it is reported, or ten seconds long, so that
-//! many at once are no way around the wait.
+//! many at once are no way around the wait. Who waits for that alone is told so: nothing failed.
 //!
 //! Invariants: the clock is a parameter; the memory is bounded; when it is full of counts that still
 //! matter, what is not known there is treated as waiting, never as free.
@@ -34,6 +34,15 @@ const CAPACITY: usize = 100_000;
 const FULL_WAIT: i64 = 30;
 /// Full memory is searched for what expired at most this often, in seconds.
 const PRUNE_EVERY: i64 = 5;
+
+/// Why a try must wait, and how many seconds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Wait {
+    /// Too many failed.
+    Failures(u64),
+    /// As many tries of this name as may fail are being looked at.
+    Tries(u64),
+}
 
 /// Counts failures.
 #[derive(Debug)]
@@ -70,11 +79,10 @@ impl Count {
         if now.saturating_sub(self.tried) < TRY { self.pending } else { 0 }
     }
 
-    /// The seconds until the next try.
-    fn wait(&self, now: Timestamp) -> i64 {
+    /// Whether so many tries are being looked at that one more might fail too many times.
+    fn is_busy(&self, now: Timestamp) -> bool {
         let pending = self.pending(now);
-        let busy = pending > 0 && self.failures.saturating_add(pending) >= FREE_FAILURES;
-        self.until.saturating_sub(now).max(i64::from(busy))
+        pending > 0 && self.failures.saturating_add(pending) >= FREE_FAILURES
     }
 }
 
@@ -100,14 +108,17 @@ impl Throttle {
     ///
     /// # Errors
     ///
-    /// The seconds to wait.
-    pub fn check(&self, user: &str, address: IpAddr, now: Timestamp) -> Result<(), u64> {
+    /// Why it must wait.
+    pub fn check(&self, user: &str, address: IpAddr, now: Timestamp) -> Result<(), Wait> {
         let mut inner = self.lock();
         let user = digest(user);
         let wait = inner.users.wait(&user, now).max(inner.addresses.wait(&network(address), now));
         match u64::try_from(wait) {
             Ok(0) | Err(_) => {}
-            Ok(wait) => return Err(wait),
+            Ok(wait) => return Err(Wait::Failures(wait)),
+        }
+        if inner.users.counts.get(&user).is_some_and(|count| count.is_busy(now)) {
+            return Err(Wait::Tries(1));
         }
         inner.users.count(user, now, |count| {
             let count = count.unwrap_or_else(|| Count::new(now));
@@ -150,6 +161,14 @@ impl Throttle {
         self.lock().users.counts.remove(&digest(user));
     }
 
+    /// A try that was let through did not fail, and is not all of a sign-in either: it was not looked
+    /// at, or it was right and a code is due.
+    pub fn did_not_fail(&self, user: &str, now: Timestamp) {
+        if let Some(count) = self.lock().users.counts.get_mut(&digest(user)) {
+            count.pending = count.pending(now).saturating_sub(1);
+        }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         // Counts are plain numbers: one that a panic left behind is as good as any.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
@@ -173,7 +192,7 @@ impl<K: Eq + Hash> Bounded<K> {
     fn wait(&mut self, key: &K, now: Timestamp) -> i64 {
         match self.counts.get(key).copied() {
             Some(count) if count.expires <= now => 0,
-            Some(count) => count.wait(now),
+            Some(count) => count.until.saturating_sub(now).max(0),
             // Free would let a flood of made-up names switch the counting off.
             None if !self.has_room(now) => FULL_WAIT,
             None => 0,
@@ -244,7 +263,7 @@ mod tests {
         let mut now = 0;
         for want in [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
             throttle.failed("Ann", office, now);
-            assert_eq!(throttle.check("ann", office, now), Err(want));
+            assert_eq!(throttle.check("ann", office, now), Err(Wait::Failures(want)));
             let bob = format!("bob{want}{now}");
             assert_eq!(throttle.check(&bob, office, now), Ok(()), "others do not wait");
             now += i64::try_from(want).unwrap();
@@ -261,6 +280,7 @@ mod tests {
         let office = address("192.0.2.1");
         let through = |now| (0..100).filter(|_| throttle.check("ann", office, now).is_ok()).count();
         assert_eq!(through(0), 5);
+        assert_eq!(throttle.check("ann", office, 0), Err(Wait::Tries(1)), "nothing failed");
         throttle.failed("ann", office, 0);
         assert_eq!(through(0), 0, "four are not reported on, one failed");
         assert_eq!(through(10), 4, "nobody reported on them");
@@ -271,6 +291,25 @@ mod tests {
         assert_eq!(through(11), 1, "one at a time after that");
         throttle.succeeded("ann", office, 11);
         assert_eq!(through(11), 5);
+    }
+
+    #[test]
+    fn a_try_that_did_not_fail_is_as_if_it_had_not_been_made() {
+        let throttle = Throttle::new();
+        let office = address("192.0.2.1");
+        for _ in 0..4 {
+            throttle.failed("ann", office, 0);
+        }
+        for _ in 0..50 {
+            assert_eq!(throttle.check("ann", office, 0), Ok(()));
+            assert_eq!(throttle.check("ann", office, 0), Err(Wait::Tries(1)), "one may fail");
+            throttle.did_not_fail("Ann", 0);
+        }
+        assert_eq!(throttle.check("ann", office, 0), Ok(()));
+        throttle.failed("ann", office, 0);
+        assert_eq!(throttle.check("ann", office, 0), Err(Wait::Failures(1)));
+        throttle.did_not_fail("nobody", 0);
+        assert_eq!(throttle.lock().users.counts.len(), 1, "nothing is remembered for it");
     }
 
     #[test]
@@ -285,10 +324,14 @@ mod tests {
             }
             assert_eq!(throttle.check("x", address(same), 10), Ok(()));
             throttle.failed("user99", address(one), 10);
-            assert_eq!(throttle.check("x", address(same), 10), Err(600), "{same}");
+            assert_eq!(throttle.check("x", address(same), 10), Err(Wait::Failures(600)), "{same}");
             assert_eq!(throttle.check("x", address(other), 10), Ok(()), "{other}");
             throttle.succeeded("x", address(one), 11);
-            assert_eq!(throttle.check("x", address(same), 11), Err(599), "a success does not clear it");
+            assert_eq!(
+                throttle.check("x", address(same), 11),
+                Err(Wait::Failures(599)),
+                "no success clears it"
+            );
             assert_eq!(throttle.check("x", address(same), 610), Ok(()));
         }
     }
@@ -301,7 +344,7 @@ mod tests {
                 throttle.failed(user, address("192.0.2.1"), 0);
             }
         }
-        assert_eq!(throttle.check("stranger", address("192.0.2.1"), 0), Err(30));
+        assert_eq!(throttle.check("stranger", address("192.0.2.1"), 0), Err(Wait::Failures(30)));
         throttle.failed("stranger", address("192.0.2.1"), 0);
         assert_eq!(throttle.lock().users.counts.len(), 3);
         assert_eq!(throttle.check("stranger", address("192.0.2.1"), 300), Ok(()), "nobody waits any more");

@@ -97,26 +97,43 @@ impl Call {
     /// Whether the browser says that the request comes from a page of this very origin. Clients
     /// that say nothing at all are not browsers that somebody could have led here.
     pub(super) fn is_same_origin(&self) -> bool {
-        is_same_origin(&self.headers, &self.visitor.authority)
+        self.sender() == Sender::Ours
+    }
+
+    /// What the browser says of where the request comes from.
+    pub(super) fn sender(&self) -> Sender {
+        sender(&self.headers, &self.visitor.authority)
     }
 }
 
-fn is_same_origin(headers: &HeaderMap, authority: &str) -> bool {
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Sender {
+    /// A page of this origin, or no page at all.
+    Ours,
+    /// The browser keeps it to itself: `Origin: null` and nothing else.
+    Unsaid,
+    /// Another origin's page.
+    Foreign,
+}
+
+fn sender(headers: &HeaderMap, authority: &str) -> Sender {
     let mut origins = headers.get_all("origin").iter();
     let mut sites = headers.get_all("sec-fetch-site").iter();
     let (origin, site) = (origins.next(), sites.next());
     if origins.next().is_some() || sites.next().is_some() {
-        return false;
+        return Sender::Foreign;
     }
     let site_is_ours = site.map(|site| matches!(site.as_bytes(), b"same-origin" | b"none"));
     match (origin.map(|origin| origin.to_str()), site_is_ours) {
-        (_, Some(false)) | (Some(Err(_)), _) => false,
-        (None, _) => true,
-        // What a browser writes on a page with `no-referrer`; only the other header can tell then.
-        (Some(Ok("null")), site) => site == Some(true),
-        (Some(Ok(origin)), _) => origin
-            .strip_prefix("https://")
-            .is_some_and(|origin| without_default_port(origin) == without_default_port(authority)),
+        (_, Some(false)) | (Some(Err(_)), _) => Sender::Foreign,
+        // `null` is what a browser writes that sends no referrer; only the other header can tell then.
+        (None, _) | (Some(Ok("null")), Some(true)) => Sender::Ours,
+        (Some(Ok("null")), None) => Sender::Unsaid,
+        (Some(Ok(origin)), _) => {
+            let origin = origin.strip_prefix("https://").map(without_default_port);
+            if origin == Some(without_default_port(authority)) { Sender::Ours } else { Sender::Foreign }
+        }
     }
 }
 
@@ -140,39 +157,40 @@ pub(super) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
-    use super::is_same_origin;
+    use super::Sender::{self, Foreign, Ours, Unsaid};
+    use super::sender;
     use axum::http::HeaderMap;
 
     #[test]
     fn a_form_from_elsewhere_is_told_apart() {
         for (origin, site, want) in [
-            (None, None, true),
-            (Some("https://login.corp.example:8443"), None, true),
-            (Some("https://login.corp.example:8443"), Some("same-origin"), true),
-            (None, Some("same-origin"), true),
-            (None, Some("none"), true),
-            (Some("null"), Some("same-origin"), true),
-            (Some("null"), None, false),
-            (Some("null"), Some("cross-site"), false),
-            (Some("https://login.corp.example:8443"), Some("same-site"), false),
-            (Some("https://login.corp.example"), None, false),
-            (Some("http://login.corp.example:8443"), None, false),
-            (Some("https://wiki.corp.example:8443"), None, false),
-            (Some("https://login.corp.example:8443.evil.test"), None, false),
-            (Some(""), None, false),
-            (None, Some("cross-site"), false),
-            (None, Some(""), false),
+            (None, None, Ours),
+            (Some("https://login.corp.example:8443"), None, Ours),
+            (Some("https://login.corp.example:8443"), Some("same-origin"), Ours),
+            (None, Some("same-origin"), Ours),
+            (None, Some("none"), Ours),
+            (Some("null"), Some("same-origin"), Ours),
+            (Some("null"), None, Unsaid),
+            (Some("null"), Some("cross-site"), Foreign),
+            (Some("https://login.corp.example:8443"), Some("same-site"), Foreign),
+            (Some("https://login.corp.example"), None, Foreign),
+            (Some("http://login.corp.example:8443"), None, Foreign),
+            (Some("https://wiki.corp.example:8443"), None, Foreign),
+            (Some("https://login.corp.example:8443.evil.test"), None, Foreign),
+            (Some(""), None, Foreign),
+            (None, Some("cross-site"), Foreign),
+            (None, Some(""), Foreign),
         ] {
             let mut headers = HeaderMap::new();
             origin.map(|origin| headers.append("origin", origin.parse().unwrap()));
             site.map(|site| headers.append("sec-fetch-site", site.parse().unwrap()));
-            let is = is_same_origin(&headers, "login.corp.example:8443");
+            let is: Sender = sender(&headers, "login.corp.example:8443");
             assert_eq!(is, want, "{origin:?} {site:?}");
         }
         let mut headers = HeaderMap::new();
         headers.append("origin", "https://a.test".parse().unwrap());
-        assert!(is_same_origin(&headers, "a.test:443"));
+        assert_eq!(sender(&headers, "a.test:443"), Ours);
         headers.append("origin", "https://a.test".parse().unwrap());
-        assert!(!is_same_origin(&headers, "a.test:443"), "twice");
+        assert_eq!(sender(&headers, "a.test:443"), Foreign, "twice");
     }
 }

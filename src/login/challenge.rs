@@ -1,7 +1,7 @@
 //! Where a navigation is sent that lacks a sign-in, a second factor or a fresh proof.
 
 use super::browser::Browser;
-use super::target::{Return, port_of, safe_path};
+use super::target::{Return, port_of};
 use super::{Login, Visitor};
 use crate::access::Step;
 use crate::session::Cookies;
@@ -36,19 +36,17 @@ pub fn challenge_redirect(
     let browser = Browser::known_or_new(&Cookies::read(headers));
     // Without randomness there is no browser to go back to: the user signs in and starts again.
     let state = browser.as_ref().map(|browser| {
-        let target = Return {
-            authority: visitor.authority.clone(),
-            to: safe_path(path_and_query).to_owned(),
-            browser: browser.hash(&visitor.host),
-            issued: visitor.now,
-            step: step.into(),
-            not,
-        };
+        let target = Return { step: step.into(), not, ..Return::here(visitor, browser, path_and_query) };
         target.seal(&login.sealer(), login_host)
     });
-    let port = port_of(&visitor.authority);
     Redirect {
-        location: format!("https://{login_host}{port}/sign-in?state={}", state.unwrap_or_default()),
+        location: sign_in_url(visitor, &state.unwrap_or_default()),
         set_cookie: browser.and_then(|browser| browser.set_cookie()).into_iter().collect(),
     }
+}
+
+/// The sign-in page for a sealed target.
+pub(super) fn sign_in_url(visitor: &Visitor, state: &str) -> String {
+    let login_host = &visitor.snapshot.config.identity.login_host;
+    format!("https://{login_host}{}/sign-in?state={state}", port_of(&visitor.authority))
 }

@@ -22,8 +22,12 @@ pub enum LoginEventKind {
     Failed,
     /// Nothing was looked at: too many failures before.
     Throttled,
+    /// Nothing was looked at: too many sign-ins at once.
+    Untried,
     /// The OpenID provider refused, or what it said was refused.
     ProviderFailed,
+    /// The OpenID provider could not be reached, or not in time.
+    ProviderUnavailable,
     /// A session was taken along to another device key, by way of the login host.
     DeviceChanged,
     /// The user signed out.

@@ -120,6 +120,7 @@ impl Call {
     fn ticket(&self, session: &LiveSession, target: &Return) -> Option<String> {
         let process = self.login.process;
         Ticket::issue(session.id, target.browser, process, &target.to, self.visitor.now)
+            .map(|ticket| Ticket { again: target.again, ..ticket })
             .map(|ticket| ticket.seal(&self.login.sealer(), target.host()))
     }
 

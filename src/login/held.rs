@@ -1,10 +1,10 @@
 //! What a browser's session cookie is worth on a host.
 
+use super::known::{KnownUser, known};
 use super::{Call, Login, Visitor};
-use crate::access::Timestamp;
+use crate::policy::{SessionLimits, older_than};
 use crate::session::{Cookies, Found, LiveSession, SESSION_COOKIE, SessionCookie};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// What a browser's session cookie is worth on a host.
 #[derive(Debug)]
@@ -58,18 +58,15 @@ impl Call {
         self.login.held(host, &self.cookies(), device_key.as_ref())
     }
 
-    /// Whether the policy still takes the session for one: neither too old nor too long unused.
+    /// Whether the session still stands for its user: the account may be used, and the policy finds it
+    /// neither too old nor too long unused.
     pub(super) fn is_within_limits(&self, session: &LiveSession) -> bool {
         let Visitor { snapshot, now, .. } = &self.visitor;
-        let groups = session.group_set(&snapshot.policy, snapshot.generation);
-        let rule = snapshot.policy.authentication_for(&groups);
+        let KnownUser { active, groups } = known(session, snapshot);
+        let SessionLimits { max_age, idle_timeout } = snapshot.policy.session_limits(&groups);
         let limits = snapshot.config.sessions;
-        let max_age = rule.and_then(|rule| rule.max_age).unwrap_or(limits.max_age);
-        let idle = rule.and_then(|rule| rule.idle_timeout).unwrap_or(limits.idle_timeout);
-        within(session.started, *now, max_age) && within(session.last_seen(), *now, idle)
+        active
+            && !older_than(session.started, *now, max_age.unwrap_or(limits.max_age))
+            && !older_than(session.last_seen(), *now, idle_timeout.unwrap_or(limits.idle_timeout))
     }
-}
-
-fn within(since: Timestamp, now: Timestamp, limit: Duration) -> bool {
-    now.saturating_sub(since) <= Timestamp::try_from(limit.as_secs()).unwrap_or(Timestamp::MAX)
 }

@@ -12,6 +12,7 @@ mod event;
 mod finish;
 mod held;
 mod home;
+mod known;
 mod oidc;
 mod password;
 mod reply;
@@ -24,6 +25,7 @@ pub mod view;
 pub use challenge::{Redirect, challenge_redirect};
 pub use event::{LoginEvent, LoginEventKind, OnEvent};
 pub use held::Held;
+pub use known::{KnownUser, known};
 
 use crate::access::Timestamp;
 use crate::identity::Throttle;

@@ -10,18 +10,21 @@ use super::target::{Return, Target, Want};
 use super::view::Problem;
 use super::{Call, LoginEventKind};
 use crate::access::Timestamp;
-use crate::identity::{Answer, Ask, Kind, OidcProvider, Pending};
+use crate::identity::{Answer, Ask, Kind, OidcError, OidcProvider, Pending};
 use crate::session::{OIDC_COOKIE_PREFIX, Purpose, clear_cookie, set_cookie};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
+use std::error::Error;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// How long a user may take at the provider, in seconds.
 pub(super) const LIFE: Timestamp = 600;
+/// Seconds after which a provider that does not answer may be asked again.
+const OUTAGE: u64 = 30;
 /// Sign-ins that wait in one browser at once.
 const MOST_WAITING: usize = 5;
 /// Bytes of name and value of a cookie that browsers take, with room for the rest of it.
@@ -78,10 +81,9 @@ pub(super) async fn start(
     let begun = match provider.begin(&call.redirect_uri(&name), &ask).await {
         Ok(begun) => begun,
         Err(error) => {
-            tracing::warn!(provider = name, %error, "a sign-in could not begin");
-            call.event(LoginEventKind::ProviderFailed, Some(&name), None);
-            let text = "Your identity provider cannot be reached just now. Please try again later.";
-            return call.provider_problem(StatusCode::BAD_GATEWAY, text, &target);
+            let error: &(dyn Error + 'static) = &error;
+            tracing::warn!(provider = name, error, "a sign-in could not begin");
+            return call.provider_unavailable(&name, &target);
         }
     };
     let Some(waits_for) = state_of(&begun.url) else { return Reply::unavailable() };
@@ -128,19 +130,28 @@ pub(super) async fn callback(
     };
     let done = clear_cookie(&cookie_name(&waited_for));
     if let Some(error) = error {
-        call.event(LoginEventKind::ProviderFailed, Some(&name), None);
         let text = match error.as_str() {
             "access_denied" => "The sign-in was cancelled, or your account may not use this service.",
             _ => "Your identity provider did not sign you in.",
         };
+        if OidcError::Refused(error).is_outage() {
+            return call.provider_unavailable(&name, &target).with_cookies([done]);
+        }
+        call.event(LoginEventKind::ProviderFailed, Some(&name), None);
         return call.provider_problem(StatusCode::BAD_REQUEST, text, &target).with_cookies([done]);
     }
     let answer = Answer { state, code, iss, error: None };
     let redirect_uri = call.redirect_uri(&name);
     match provider.complete(&redirect_uri, &pending, &answer, call.visitor.now).await {
         Ok(who) => call.signed_in(&who, target).await,
+        Err(error) if error.is_outage() => {
+            let error: &(dyn Error + 'static) = &error;
+            tracing::warn!(provider = name, error, "a sign-in could not be completed");
+            call.provider_unavailable(&name, &target)
+        }
         Err(error) => {
-            tracing::warn!(provider = name, %error, "a sign-in was refused");
+            let error: &(dyn Error + 'static) = &error;
+            tracing::warn!(provider = name, error, "a sign-in was refused");
             call.event(LoginEventKind::ProviderFailed, Some(&name), None);
             let text = "The answer of your identity provider could not be accepted.";
             call.provider_problem(StatusCode::BAD_REQUEST, text, &target)
@@ -166,6 +177,18 @@ impl Call {
     fn provider_problem(&self, status: StatusCode, text: &str, target: &Target) -> Reply {
         let link = format!("/sign-in?choose&state={}", self.state_text(target));
         Reply::problem(status, Problem::new("You are not signed in", text, &link))
+    }
+
+    /// The provider is down or late. Whoever can sign in another way finds it by the link.
+    fn provider_unavailable(&self, provider: &str, target: &Target) -> Reply {
+        self.event(LoginEventKind::ProviderUnavailable, Some(provider), None);
+        let text = if self.visitor.snapshot.providers.iter().nth(1).is_some() {
+            "Your identity provider does not answer just now. Please try again in a minute, or sign in \
+             another way if you have one."
+        } else {
+            "Your identity provider does not answer just now. Please try again in a minute."
+        };
+        self.provider_problem(StatusCode::SERVICE_UNAVAILABLE, text, target).retry_after(OUTAGE)
     }
 
     fn unexpected(&self, provider: &str) -> Reply {

@@ -17,6 +17,7 @@ pub(super) struct Reply {
     status: StatusCode,
     cookies: Vec<String>,
     retry_after: Option<u64>,
+    clear_site_data: bool,
     body: Body,
 }
 
@@ -26,8 +27,12 @@ enum Body {
 }
 
 impl Reply {
+    fn new(status: StatusCode, body: Body) -> Self {
+        Self { status, cookies: Vec::new(), retry_after: None, clear_site_data: false, body }
+    }
+
     pub(super) fn page(status: StatusCode, view: View) -> Self {
-        Self { status, cookies: Vec::new(), retry_after: None, body: Body::Page(view) }
+        Self::new(status, Body::Page(view))
     }
 
     pub(super) fn problem(status: StatusCode, problem: Problem) -> Self {
@@ -41,6 +46,12 @@ impl Reply {
 
     pub(super) fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds.max(1));
+        self
+    }
+
+    /// Makes the browser forget what the services of this host kept in it.
+    pub(super) fn clear_site_data(mut self) -> Self {
+        self.clear_site_data = true;
         self
     }
 
@@ -70,19 +81,25 @@ impl Call {
     /// Sends the browser on: after a form by 303, so that the form is not sent along.
     pub(super) fn to(&self, location: String) -> Reply {
         let status = if self.method == Method::POST { StatusCode::SEE_OTHER } else { StatusCode::FOUND };
-        Reply { status, cookies: Vec::new(), retry_after: None, body: Body::To(location) }
+        Reply::new(status, Body::To(location))
     }
 }
 
 impl IntoResponse for Reply {
     fn into_response(self) -> Response {
-        let Self { status, cookies, retry_after, body } = self;
+        let Self { status, cookies, retry_after, clear_site_data, body } = self;
         let mut headers = HeaderMap::new();
         for cookie in cookies {
             append(&mut headers, SET_COOKIE, &cookie);
         }
         if let Some(seconds) = retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if clear_site_data {
+            // Not `"cookies"`: browsers take that for the whole registrable domain, and with it for sites
+            // that are none of ours. Our own cookie goes by `Set-Cookie`.
+            let value = HeaderValue::from_static(r#""cache", "storage""#);
+            headers.insert(HeaderName::from_static("clear-site-data"), value);
         }
         match body {
             Body::To(location) => {

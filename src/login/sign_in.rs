@@ -1,7 +1,7 @@
 //! The sign-in page: password, then the code of an authenticator where the user has one.
 //!
-//! Invariants: a wrong password, an unknown user and a disabled one get the same answer; nothing
-//! is looked up for a form without its token; what the password proved travels sealed, for one
+//! Invariants: a wrong password, an unknown user and a disabled one get the same answer; what was not
+//! looked at is never called wrong; nothing is looked up for a form without its token; what the password proved travels sealed, for one
 //! browser and five minutes.
 
 use super::browser::{Binding, Browser};
@@ -12,7 +12,7 @@ use super::target::{Target, Want};
 use super::view::{Choose, Link, Provider, SignIn, Totp, View};
 use super::{Call, LoginEventKind};
 use crate::access::Timestamp;
-use crate::identity::{Kind, verify_password};
+use crate::identity::{Kind, Wait, verify_password};
 use crate::session::{LiveSession, Purpose};
 use axum::extract::rejection::{FormRejection, QueryRejection};
 use axum::extract::{Form, Query};
@@ -21,10 +21,14 @@ use serde::{Deserialize, Serialize};
 
 /// Seconds between password and code.
 const PENDING_LIFE: Timestamp = 300;
+/// Seconds after which a rush of sign-ins has passed.
+const RUSH: u64 = 5;
 
 const WRONG: &str = "That user name and password do not belong together.";
 const WRONG_CODE: &str = "That code is not right. Wait for the next one and try again.";
 const TOO_MANY: &str = "There were too many failed attempts. Please wait a little and try again.";
+const BUSY: &str =
+    "Many people are signing in just now, so this was not looked at. Please try again in a few seconds.";
 const OLD_FORM: &str = "This page was open for too long, or cookies are switched off. Please try again.";
 
 #[derive(Default, Deserialize)]
@@ -100,16 +104,24 @@ pub(super) async fn submit(call: Call, form: Result<Form<SignInForm>, FormReject
     }
     let (throttle, client, now) = (&call.login.throttle, call.visitor.client, call.visitor.now);
     if let Err(wait) = throttle.check(&user, client, now) {
-        return call.throttled(provider, wait, &target, &user);
+        return call.must_wait(provider, wait, &target, &user);
     }
-    let known = verify_password(users, &user, &password).await;
-    let Some(local) = known.filter(|local| !local.disabled) else {
+    let known = match verify_password(users, &user, &password).await {
+        Ok(known) => known,
+        Err(error) => {
+            throttle.did_not_fail(&user, now);
+            tracing::warn!(%error, "a sign-in was not looked at");
+            return call.must_wait(provider, Wait::Tries(RUSH), &target, &user);
+        }
+    };
+    let Some(local) = known else {
         throttle.failed(&user, client, now);
         let known = users.get(&user).map(|local| local.name.as_str());
         call.event(LoginEventKind::Failed, Some(provider), known);
         return call.form(StatusCode::UNAUTHORIZED, &target, Some(WRONG), &user);
     };
     if local.has_totp() {
+        throttle.did_not_fail(&user, now);
         return match call.seal_pending(provider, &local.name) {
             Some(pending) => call.code_form(StatusCode::OK, pending, &target, None),
             None => Reply::unavailable(),
@@ -136,7 +148,7 @@ pub(super) async fn submit_code(call: Call, form: Result<Form<CodeForm>, FormRej
     };
     let (throttle, client, now) = (&call.login.throttle, call.visitor.client, call.visitor.now);
     if let Err(wait) = throttle.check(&user, client, now) {
-        return call.throttled(&provider, wait, &target, &user);
+        return call.must_wait(&provider, wait, &target, &user);
     }
     if !call.login.codes.accept(&provider, local, &code, now) {
         throttle.failed(&user, client, now);
@@ -252,8 +264,20 @@ impl Call {
         Some(self.form(StatusCode::FORBIDDEN, target, Some(OLD_FORM), ""))
     }
 
-    fn throttled(&self, provider: &str, wait: u64, target: &Target, user: &str) -> Reply {
-        self.event(LoginEventKind::Throttled, Some(provider), None);
-        self.form(StatusCode::TOO_MANY_REQUESTS, target, Some(TOO_MANY), user).retry_after(wait)
+    /// The form once more, for later: nothing was looked at.
+    fn must_wait(&self, provider: &str, wait: Wait, target: &Target, user: &str) -> Reply {
+        let (kind, status, why, seconds) = waiting(wait);
+        self.event(kind, Some(provider), None);
+        self.form(status, target, Some(why), user).retry_after(seconds)
+    }
+}
+
+/// What a try is told that must wait: what happened, the status, the words and the seconds.
+pub(super) fn waiting(wait: Wait) -> (LoginEventKind, StatusCode, &'static str, u64) {
+    match wait {
+        Wait::Failures(seconds) => {
+            (LoginEventKind::Throttled, StatusCode::TOO_MANY_REQUESTS, TOO_MANY, seconds)
+        }
+        Wait::Tries(seconds) => (LoginEventKind::Untried, StatusCode::SERVICE_UNAVAILABLE, BUSY, seconds),
     }
 }

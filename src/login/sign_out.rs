@@ -1,9 +1,9 @@
 //! Signing out, on every host at once.
 //!
-//! Invariant: nothing but a form of our own, from the same origin and with the session's token,
-//! ends a session or clears a cookie.
+//! Invariant: nothing but a form of our own, with the session's token and from no other origin, ends
+//! a session or clears what the browser keeps of it.
 
-use super::browser::Binding;
+use super::browser::{Binding, Sender};
 use super::reply::Reply;
 use super::target::port_of;
 use super::view::{ConfirmSignOut, Problem, SignedOut, View};
@@ -36,12 +36,14 @@ pub(super) async fn page(call: Call) -> Reply {
 
 /// `POST /.tiergate/logout` and, on the login host, `POST /sign-out`
 pub(super) async fn submit(call: Call, form: Result<Form<SignOutForm>, FormRejection>) -> Reply {
-    if !call.is_same_origin() {
-        return call.refuse_sign_out();
-    }
+    let sender = call.sender();
     let cookie = call.cookies().has(SESSION_COOKIE).then(|| clear_cookie(SESSION_COOKIE));
-    let Some(session) = call.held().on_any_device() else {
-        return call.signed_out(true).with_cookies(cookie);
+    let session = match (sender, call.held().on_any_device()) {
+        (Sender::Foreign, _) | (Sender::Unsaid, None) => return call.refuse_sign_out(),
+        (Sender::Ours, None) => return call.signed_out(true).with_cookies(cookie),
+        // Browsers without `Sec-Fetch-Site` may hide the origin of our own form too; its token
+        // proves as much, and nobody else can have it.
+        (Sender::Ours | Sender::Unsaid, Some(session)) => session,
     };
     let csrf = form.map(|Form(form)| form.csrf).unwrap_or_default();
     if !call.token_is_good(Binding::Session(session.id), &csrf) {
@@ -52,7 +54,7 @@ pub(super) async fn submit(call: Call, form: Result<Form<SignOutForm>, FormRejec
         // In force all the same, and written later.
         tracing::error!(%error, "the end of a session was not written yet");
     }
-    call.signed_out(true).with_cookies(cookie)
+    call.signed_out(true).with_cookies(cookie).clear_site_data()
 }
 
 impl Call {

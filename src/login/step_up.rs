@@ -5,6 +5,7 @@
 use super::browser::Binding;
 use super::password::identified;
 use super::reply::Reply;
+use super::sign_in::waiting;
 use super::target::Target;
 use super::view::{StepUp, View};
 use super::{Call, LoginEventKind};
@@ -26,7 +27,6 @@ const OLD_STEPS: u64 = 20;
 const LONGEST_CODE: usize = 32;
 
 const WRONG_CODE: &str = "That code is not right. Wait for the next one and try again.";
-const TOO_MANY: &str = "There were too many failed attempts. Please wait a little and try again.";
 const OLD_FORM: &str = "This page was open for too long. Please try again.";
 
 /// The last time step of each user whose code was used.
@@ -113,9 +113,9 @@ pub(super) async fn submit(call: Call, form: Result<Form<StepUpForm>, FormReject
     };
     let (throttle, client, now) = (&call.login.throttle, call.visitor.client, call.visitor.now);
     if let Err(wait) = throttle.check(&local.name, client, now) {
-        call.event(LoginEventKind::Throttled, Some(&session.provider), None);
-        let status = StatusCode::TOO_MANY_REQUESTS;
-        return call.step_up_form(status, &session, &target, Some(TOO_MANY)).retry_after(wait);
+        let (kind, status, why, seconds) = waiting(wait);
+        call.event(kind, Some(&session.provider), None);
+        return call.step_up_form(status, &session, &target, Some(why)).retry_after(seconds);
     }
     if !call.login.codes.accept(&session.provider, local, &code, now) {
         throttle.failed(&local.name, client, now);

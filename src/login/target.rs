@@ -3,6 +3,8 @@
 //! Invariants: a target was made by the gateway for a request that reached it, and nobody else can
 //! make or change one; its path leads to the host that it names and to no other.
 
+use super::Visitor;
+use super::browser::Browser;
 use crate::access::{Step, Timestamp};
 use crate::session::{Purpose, Sealer, SessionId};
 use serde::{Deserialize, Serialize};
@@ -28,6 +30,9 @@ pub(super) struct Return {
     pub(super) step: Want,
     /// The session that was not good enough to be taken as signed in.
     pub(super) not: Option<[u8; 16]>,
+    /// The ticket of a first start came back in another browser.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) again: bool,
 }
 
 /// What is missing.
@@ -49,6 +54,19 @@ impl From<Step> for Want {
 }
 
 impl Return {
+    /// A sign-in for this browser, to come back to this path where the visitor is.
+    pub(super) fn here(visitor: &Visitor, browser: &Browser, path: &str) -> Self {
+        Self {
+            authority: visitor.authority.clone(),
+            to: safe_path(path).to_owned(),
+            browser: browser.hash(&visitor.host),
+            issued: visitor.now,
+            step: Want::SignIn,
+            not: None,
+            again: false,
+        }
+    }
+
     /// As it travels in the URL of the login host.
     pub(super) fn seal(&self, sealer: &Sealer, login_host: &str) -> String {
         match serde_json::to_vec(self) {

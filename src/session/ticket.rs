@@ -22,6 +22,9 @@ pub struct Ticket {
     pub(crate) process: [u8; 16],
     pub(crate) issued: Timestamp,
     pub(crate) to: String,
+    /// Asked for after a ticket that had come back in another browser: there is no third one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) again: bool,
 }
 
 impl Ticket {
@@ -37,7 +40,7 @@ impl Ticket {
     ) -> Option<Self> {
         let mut id = [0; 16];
         aws_lc_rs::rand::fill(&mut id).ok()?;
-        Some(Self { session: session.0, browser, id, process, issued: now, to: to.to_owned() })
+        Some(Self { session: session.0, browser, id, process, issued: now, to: to.to_owned(), again: false })
     }
 
     /// As it travels in the URL, for this host.

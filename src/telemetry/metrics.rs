@@ -66,7 +66,7 @@ pub enum LoginResult {
     Success,
     /// Wrong credentials, a disabled account, an answer that does not hold.
     Refused,
-    /// Not looked at: too many failures before.
+    /// Not looked at: too many failures before, or too many sign-ins at once.
     Throttled,
     /// The provider could not be reached or answered nonsense.
     Error,

@@ -9,6 +9,7 @@ pub mod chromium;
 pub mod client;
 pub mod estate;
 pub mod frames;
+pub mod idp;
 pub mod pki;
 pub mod process;
 pub mod raw;

@@ -1,7 +1,8 @@
-use super::world::{Browser, LOGIN, NOW, PAYROLL, WIKI, Way, World};
+use super::world::{self, Browser, LOGIN, NOW, PAYROLL, WIKI, Way, World};
 use crate::login::LoginEventKind as Kind;
 use crate::session::{BROWSER_COOKIE, Found, SESSION_COOKIE};
 use axum::http::StatusCode;
+use std::sync::Arc;
 
 #[tokio::test]
 async fn a_navigation_comes_back_to_the_same_url_once_signed_in() {
@@ -218,6 +219,34 @@ async fn a_session_that_was_not_used_is_not_taken_for_a_sign_in() {
     let mut ann = world.signed_in("ann").await;
     world.now += 1800;
     assert_eq!(world.open(&mut ann, &format!("{WIKI}/x")).await.body, "ann@corp.example");
+}
+
+#[tokio::test]
+async fn the_login_host_takes_no_session_that_the_policy_or_the_users_file_ended() {
+    let limited = "groups: { staff: { any_of: ['local:staff'] } }
+authentication: [{ for: { groups: [staff] }, idle_timeout: 5m }, { idle_timeout: 1h }]
+resources: [{ name: wiki, tier: open, hosts: [wiki.corp.example], upstream: tickets }]";
+    for (what, name, disabled, after, asks) in [
+        ("in use", "local", false, 300, false),
+        ("unused too long for the group", "local", false, 301, true),
+        ("also where the provider has another name", "break-glass", false, 301, true),
+        ("whose account was disabled", "local", true, 1, true),
+    ] {
+        let mut world = World::new(&[Way::Local]).await;
+        world.change(|snapshot| {
+            snapshot.policy = Arc::new(crate::policy::tests::policy(limited));
+            snapshot.providers = world::local_users(name, None);
+        });
+        let mut ann = world.signed_in("ann").await;
+        world.now += after;
+        world.change(|snapshot| {
+            snapshot.providers = world::local_users(name, disabled.then_some("ann"));
+        });
+        let page = world.open(&mut ann, &format!("{PAYROLL}/")).await;
+        assert_eq!(page.shows("name=\"password\""), asks, "{what}: {}", page.url);
+        let front = world.open(&mut ann, &format!("{LOGIN}/")).await;
+        assert_eq!(front.shows("ann@corp.example"), !asks, "{what}");
+    }
 }
 
 #[tokio::test]

@@ -104,6 +104,24 @@ async fn an_error_of_the_provider_is_a_page_without_its_words_and_without_a_circ
 }
 
 #[tokio::test]
+async fn a_provider_that_says_it_is_down_is_waited_for_and_one_that_says_no_is_not() {
+    let world = World::new(&[Way::Workforce]).await;
+    for (answer, want) in [
+        ("error=temporarily_unavailable", (503, "30", Kind::ProviderUnavailable)),
+        ("error=server_error", (503, "30", Kind::ProviderUnavailable)),
+        ("error=login_required", (400, "", Kind::ProviderFailed)),
+        ("code=bad", (400, "", Kind::ProviderFailed)),
+    ] {
+        let mut eve = Browser::default();
+        let at = world.open(&mut eve, &format!("{WIKI}/x")).await;
+        let page = world.send(&mut eve, "GET", &back(&at, answer), &[]).await;
+        let kind = world.happened().pop().unwrap();
+        assert_eq!((page.status.as_u16(), page.header("retry-after"), kind), want, "{answer}");
+        assert_eq!((waiting(&eve), page.location()), (0, ""), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn many_tabs_do_not_disturb_each_other_and_the_oldest_goes() {
     let mut world = World::new(&[Way::Workforce]).await;
     let mut eve = Browser::default();

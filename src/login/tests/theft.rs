@@ -17,14 +17,15 @@ async fn a_ticket_is_good_once_in_its_browser_on_its_host_for_a_minute() {
     let url = format!("{LOGIN}/sign-in");
     let ticket = world.send(&mut ann, "POST", &url, &form).await.location().to_owned();
 
-    // Stolen: another browser, with a cookie of its own or without one.
+    // Stolen: another browser, without a cookie of its own or with one.
     let mut thief = Browser::default();
-    for _ in 0..2 {
-        let answer = world.send(&mut thief, "GET", &ticket, &[]).await;
-        assert_eq!(answer.status, StatusCode::BAD_REQUEST);
-        assert!(answer.shows("href=\"/x\"") && thief.cookie(WIKI, SESSION_COOKIE).is_none());
-        world.open(&mut thief, &format!("{WIKI}/")).await;
-    }
+    let answer = world.send(&mut thief, "GET", &ticket, &[]).await;
+    assert_eq!((answer.status, answer.location()), (StatusCode::BAD_REQUEST, ""));
+    assert!(answer.shows("href=\"/x\"") && thief.cookie(WIKI, SESSION_COOKIE).is_none());
+    world.open(&mut thief, &format!("{WIKI}/")).await;
+    let answer = world.open(&mut thief, &ticket).await;
+    assert!(answer.shows("name=\"password\""), "the thief may sign in: {}", answer.url);
+    assert!(thief.cookie(WIKI, SESSION_COOKIE).is_none() && thief.cookie(LOGIN, SESSION_COOKIE).is_none());
     // Taken to another host, or changed.
     let elsewhere = ticket.replace(WIKI, PAYROLL);
     for url in [elsewhere, format!("{ticket}A"), format!("{WIKI}/.tiergate/callback")] {
@@ -48,6 +49,94 @@ async fn a_ticket_is_good_once_in_its_browser_on_its_host_for_a_minute() {
     assert_eq!(answer.status, StatusCode::BAD_REQUEST, "used, and not signed in here");
     let answer = world.send(&mut ann, "GET", &ticket, &[]).await;
     assert_eq!((answer.status, answer.location()), (StatusCode::FOUND, "/x"), "the back button");
+}
+
+/// The ticket that leads a browser which is signed in on the login host to the wiki.
+async fn ticket_for(world: &World, browser: &mut Browser, path: &str) -> String {
+    let asked = world.send(browser, "GET", &format!("{WIKI}{path}"), &[]).await;
+    let ticket = world.send(browser, "GET", asked.location(), &[]).await.location().to_owned();
+    assert!(ticket.starts_with(&format!("{WIKI}/.tiergate/callback?ticket=")), "{ticket}");
+    ticket
+}
+
+#[tokio::test]
+async fn two_tabs_that_met_a_host_at_the_same_moment_both_find_their_page() {
+    let world = World::new(&[Way::Local]).await;
+    let mut ann = Browser::default();
+    let mut links = Vec::new();
+    for path in ["/1", "/2"] {
+        // Neither tab knows yet what the other was given; the later name stays.
+        let mut tab = Browser::default();
+        let asked = world.send(&mut tab, "GET", &format!("{WIKI}{path}"), &[]).await;
+        links.push((path, asked.location().to_owned()));
+        ann.jar.extend(tab.jar);
+    }
+    let mut forms = Vec::new();
+    for (path, link) in links {
+        forms.push((path, world.open(&mut ann, &link).await));
+    }
+    for (path, form) in forms {
+        let page = world.fill(&mut ann, &form, "ann", "ann-pw").await;
+        assert_eq!((page.url, page.body.as_str()), (format!("{WIKI}{path}"), "ann@corp.example"));
+    }
+    assert_eq!(world.happened(), [Kind::SignedIn, Kind::TicketRefused, Kind::Reauthenticated]);
+    assert_eq!(world.login.sessions().active(), 1);
+}
+
+#[tokio::test]
+async fn somebody_elses_ticket_signs_a_browser_in_as_nobody_but_its_own_user() {
+    let world = World::new(&[Way::Local]).await;
+    let mut mallory = world.signed_in("bob").await;
+    mallory.forget(WIKI, SESSION_COOKIE);
+    let signed_in = world.signed_in("ann").await;
+    let mut elsewhere = signed_in.clone();
+    elsewhere.forget(WIKI, SESSION_COOKIE);
+    let mut stranger = Browser::default();
+    world.open(&mut stranger, &format!("{WIKI}/")).await;
+    for (what, mut ann, shown) in [
+        ("signed in here", signed_in, "ann@corp.example"),
+        ("signed in on the login host", elsewhere, "ann@corp.example"),
+        ("not signed in", stranger, "name=\"password\""),
+    ] {
+        let ticket = ticket_for(&world, &mut mallory, "/trap").await;
+        let page = world.open(&mut ann, &ticket).await;
+        assert!(page.shows(shown) && !page.shows("bob"), "{what}: {}", page.body);
+        assert!(page.hops.iter().all(|hop| hop.starts_with(WIKI) || hop.starts_with(LOGIN)), "{what}");
+        let later = world.open(&mut ann, &format!("{WIKI}/")).await;
+        assert!(!later.shows("bob"), "{what}: {}", later.body);
+        // It is still good where it belongs: a stranger cannot use it up.
+        assert_eq!(world.open(&mut mallory, &ticket).await.body, "bob@corp.example", "{what}");
+        mallory.forget(WIKI, SESSION_COOKIE);
+    }
+}
+
+#[tokio::test]
+async fn a_browser_whose_name_keeps_changing_is_told_so_after_one_more_try() {
+    let mut world = World::new(&[Way::Local]).await;
+    let mut ann = world.signed_in("ann").await;
+    ann.forget(WIKI, SESSION_COOKIE);
+    let names = ["A", "B", "C"].map(|letter| letter.repeat(21) + "A");
+    let ticket = ticket_for(&world, &mut ann, "/x").await;
+    ann.set(WIKI, BROWSER_COOKIE, &names[0]);
+    let again = world.send(&mut ann, "GET", &ticket, &[]).await;
+    assert!(again.location().starts_with(&format!("{LOGIN}/sign-in?state=")), "{}", again.location());
+    let second = world.send(&mut ann, "GET", again.location(), &[]).await.location().to_owned();
+    for name in &names[1..] {
+        ann.set(WIKI, BROWSER_COOKIE, name);
+        let answer = world.send(&mut ann, "GET", &second, &[]).await;
+        assert_eq!((answer.status, answer.location()), (StatusCode::BAD_REQUEST, ""), "{name}");
+    }
+    assert!(ann.cookie(WIKI, SESSION_COOKIE).is_none());
+    // The second is as good as the first where the name stayed, and for as long.
+    ann.set(WIKI, BROWSER_COOKIE, &names[0]);
+    let (mut late, mut other) = (ann.clone(), ann.clone());
+    assert_eq!(world.open(&mut ann, &second).await.body, "ann@corp.example");
+    world.now += 61;
+    other.set(WIKI, BROWSER_COOKIE, &names[1]);
+    for (browser, url) in [(&mut late, &second), (&mut other, &ticket)] {
+        let answer = world.send(browser, "GET", url, &[]).await;
+        assert_eq!((answer.status, answer.location()), (StatusCode::BAD_REQUEST, ""), "too late");
+    }
 }
 
 #[tokio::test]

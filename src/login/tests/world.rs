@@ -97,8 +97,8 @@ pub(super) enum Way {
 const TOTP_SECRET: &str = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
 
 /// Made once: Argon2 takes its time.
-static USERS: LazyLock<Arc<LocalUsers>> = LazyLock::new(|| {
-    let users = ["ann", "bob", "gone", "tess"].map(|name| NewUser {
+static USERS: LazyLock<[NewUser; 4]> = LazyLock::new(|| {
+    ["ann", "bob", "gone", "tess"].map(|name| NewUser {
         name: name.to_owned(),
         password: hash_password(&format!("{name}-pw")).unwrap(),
         email: Some(format!("{name}@corp.example")),
@@ -106,10 +106,24 @@ static USERS: LazyLock<Arc<LocalUsers>> = LazyLock::new(|| {
         groups: vec!["staff".to_owned()],
         totp: (name == "tess").then(|| TOTP_SECRET.to_owned()),
         disabled: name == "gone",
-    });
-    let source = Source { path: "users.yaml".into(), text: render(&users) };
-    Arc::new(LocalUsers::parse(&source).unwrap())
+    })
 });
+
+/// The users of [`Way::Local`], of whom one may have been disabled.
+fn users(disabled: Option<&str>) -> Kind {
+    let mut users = USERS.clone();
+    for user in users.iter_mut().filter(|user| Some(user.name.as_str()) == disabled) {
+        user.disabled = true;
+    }
+    let source = Source { path: "users.yaml".into(), text: render(&users) };
+    Kind::Local(Arc::new(LocalUsers::parse(&source).unwrap()))
+}
+
+/// The same users as the only provider, by this name.
+pub(super) fn local_users(name: &str, disabled: Option<&str>) -> Arc<Providers> {
+    let provider = Provider { name: name.into(), title: "Password".into(), kind: users(disabled) };
+    Arc::new(Providers::new(vec![provider]))
+}
 
 impl World {
     pub(super) async fn new(ways: &[Way]) -> Self {
@@ -129,7 +143,7 @@ impl World {
         let (mut providers, mut idp) = (Vec::new(), None);
         for way in ways {
             let (name, title, kind) = match way {
-                Way::Local => ("local", "Password", Kind::Local(Arc::clone(&USERS))),
+                Way::Local => ("local", "Password", users(None)),
                 Way::Workforce => {
                     let started = idp.insert(super::idp::start(Arc::clone(&clock)).await);
                     ("idp", "Workforce", Kind::Oidc(Arc::clone(&started.oidc)))
@@ -146,6 +160,18 @@ impl World {
             snapshot.providers = Arc::new(Providers::new(providers));
         }));
         Self { _dir: dir, login, state, snapshot, events, now: NOW, idp, clock }
+    }
+
+    /// What a reload does.
+    pub(super) fn change(&mut self, change: impl FnOnce(&mut Snapshot)) {
+        let before = Arc::clone(&self.snapshot);
+        self.snapshot = Arc::new(Snapshot::for_tests(|snapshot| {
+            snapshot.generation = before.generation + 1;
+            snapshot.config = Arc::clone(&before.config);
+            snapshot.policy = Arc::clone(&before.policy);
+            snapshot.providers = Arc::clone(&before.providers);
+            change(snapshot);
+        }));
     }
 
     pub(super) fn idp(&self) -> &Idp {
