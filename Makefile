@@ -28,6 +28,7 @@ e2e: deps-e2e ## the real binary with real clients: browser, OpenID provider, cu
 	$(CARGO) test --locked --test oidc --test oidc_client --test browser -- --ignored
 	$(CARGO) test --locked --test reload -- --ignored a_hundred_reloads
 	$(CARGO) test --locked --test operations -- --ignored promtool
+	$(CARGO) test --locked --test http_semantics -- --ignored a_gigabyte
 
 fmt:
 	$(CARGO) fmt --check

@@ -64,6 +64,8 @@ pub struct Diagnostic {
     pub label: String,
     /// The other place that matters: where the name was defined first.
     pub related: Option<Related>,
+    /// The line may hold a secret: its place is told, and the line itself is not shown.
+    pub private: bool,
 }
 
 /// A second place that a diagnostic speaks of.
@@ -88,7 +90,7 @@ impl Diagnostic {
         message: impl Into<String>,
     ) -> Self {
         let (path, message) = (path.to_path_buf(), bounded(message.into()));
-        Self { severity, code, message, path, span, label: String::new(), related: None }
+        Self { severity, code, message, path, span, label: String::new(), related: None, private: false }
     }
 
     /// An error at a place; an empty span is the whole file.
@@ -101,6 +103,13 @@ impl Diagnostic {
     #[must_use]
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = bounded(label.into());
+        self
+    }
+
+    /// The same without the line, which may hold a secret.
+    #[must_use]
+    pub const fn in_private(mut self) -> Self {
+        self.private = true;
         self
     }
 

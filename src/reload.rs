@@ -3,7 +3,7 @@
 use crate::access::Timestamp;
 use crate::admin::Reloads;
 use crate::audit::{self, Audit, Event, Kind};
-use crate::config::Config;
+use crate::config::{Config, Listen};
 use crate::gateway::Gateway;
 use crate::gateway::tls::Resumption;
 use crate::snapshot::{Fingerprint, Loaded, Shared, Snapshot, load};
@@ -81,7 +81,7 @@ impl Reloader {
         let generation = snapshot.generation;
         if needs_restart(&before.config, &snapshot.config) {
             tracing::warn!(
-                "a change of `listen`, `state`, `audit.path` or `logs` takes effect at the next restart only"
+                "a change of `listen.https`, `listen.http`, `listen.admin`, `state`, `audit.path`, `admin.token` or `logs` takes effect at the next restart only"
             );
         }
         if !warnings.is_empty() {
@@ -183,9 +183,43 @@ pub fn longest_session(snapshot: &Snapshot) -> Duration {
 }
 
 fn needs_restart(before: &Config, after: &Config) -> bool {
-    before.listen != after.listen
+    // Destructured without `..`: whether a new key needs a restart is said here.
+    let Listen { https, http, admin, proxy_protocol: _ } = &before.listen;
+    (https, http, admin) != (&after.listen.https, &after.listen.http, &after.listen.admin)
         || before.state != after.state
         || before.audit.path != after.audit.path
         || before.admin_token != after.admin_token
         || before.logs != after.logs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_at_the_start_only_needs_a_restart_and_nothing_else_does() {
+        type Change = fn(&mut Config);
+        let before = Config::clone(&Snapshot::for_tests(|_| ()).config);
+        let cases: [(&str, Change, bool); 10] = [
+            ("nothing", |_| (), false),
+            ("listen.https", |config| config.listen.https.clear(), true),
+            ("listen.http", |config| config.listen.http.extend(config.listen.https.clone()), true),
+            ("listen.admin", |config| config.listen.admin = None, true),
+            ("state", |config| config.state.push("x"), true),
+            ("audit.path", |config| config.audit.path.push("x"), true),
+            ("admin.token", |config| config.admin_token = None, true),
+            ("logs", |config| config.logs.json = !config.logs.json, true),
+            (
+                "listen.proxy_protocol",
+                |config| config.listen.proxy_protocol.push("10.0.0.0/8".parse().unwrap()),
+                false,
+            ),
+            ("audit.on_failure", |config| config.audit.deny_on_failure.low = true, false),
+        ];
+        for (what, change, restart) in cases {
+            let mut after = before.clone();
+            change(&mut after);
+            assert_eq!(needs_restart(&before, &after), restart, "{what}");
+        }
+    }
 }

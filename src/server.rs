@@ -128,12 +128,14 @@ async fn run(
     }
     let admin_stop = CancellationToken::new();
     for listener in sockets.http {
-        tokio::spawn(admin::serve(listener, redirect::router(Arc::clone(&shared)), admin_stop.clone()));
+        let service = admin::Service::plain(redirect::router(Arc::clone(&shared)));
+        tokio::spawn(admin::serve(listener, service, admin_stop.clone()));
     }
     let draining = Arc::new(AtomicBool::new(false));
     if let Some(listener) = sockets.admin {
-        let router = admin::router(started.admin(&config, listener.local_addr()?, &draining));
-        tokio::spawn(admin::serve(listener, router, admin_stop.clone()));
+        let admin = started.admin(&config, listener.local_addr()?, &draining);
+        let service = admin::service(&admin, Arc::new(AdminTls(Arc::clone(&shared))));
+        tokio::spawn(admin::serve(listener, service, admin_stop.clone()));
     }
     let work = started.background(&shared);
     started.record(Kind::Start);
@@ -154,6 +156,19 @@ async fn run(
     admin_stop.cancel();
     started.finish().await;
     Ok(())
+}
+
+/// The admin listener's handshakes: as the current snapshot says.
+struct AdminTls(Shared);
+
+impl admin::Tls for AdminTls {
+    fn settings(&self) -> Arc<rustls::ServerConfig> {
+        Arc::clone(&self.0.load().admin_tls)
+    }
+
+    fn certificate(&self, sni: Option<&str>) -> Option<Arc<tls::Served>> {
+        self.0.load().certificates.select(sni).cloned()
+    }
 }
 
 /// The sockets of every listener.

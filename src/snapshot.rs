@@ -37,6 +37,8 @@ pub struct Snapshot {
     pub certificates: Arc<Certificates>,
     /// The settings for new handshakes.
     pub tls: Arc<rustls::ServerConfig>,
+    /// The same for the admin listener, which asks for no client certificate.
+    pub admin_tls: Arc<rustls::ServerConfig>,
     /// Where requests are forwarded to, by [`crate::policy::Resource::upstream`].
     pub upstreams: Vec<Arc<Upstream>>,
     /// What counts requests against limits; kept while the limits stay the same.

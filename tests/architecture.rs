@@ -128,7 +128,10 @@ fn nothing_is_dialled_without_a_permit() {
     let by_hand = ["TcpStream::connect", "TcpSocket", "UnixStream", "TransportConnector", "reqwest"];
     // The connector for WebSockets dials the address that the framework took from such a peer.
     assert_eq!(places("src/gateway", &by_hand, &["gateway/unhurried.rs"]), Vec::<String>::new());
-    assert_eq!(places("src/gateway", &["unhurried::Connector"], &["gateway/upstream.rs"]), Vec::<String>::new());
+    assert_eq!(
+        places("src/gateway", &["unhurried::Connector"], &["gateway/upstream.rs"]),
+        Vec::<String>::new()
+    );
 }
 
 #[test]

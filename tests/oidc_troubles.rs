@@ -203,7 +203,7 @@ async fn whatever_a_provider_calls_somebody_reaches_the_upstream_plain_or_not_at
         }
         assert_eq!((page.status, seen.len()), (200, 1), "{claims}: {page:?}");
         assert_eq!(told(&seen[0]), want, "{claims}");
-        let Told::User { user, email, .. } = want else { unreachable!() };
+        let Told::User { user, email, .. } = want else { panic!("{want:?}") };
         let who = format!("{user} <{}>", email.clone().unwrap_or_default());
         assert_eq!(seen[0].header("x-who"), Some(who.as_str()), "{claims}");
         let told = assertion(&seen[0]);

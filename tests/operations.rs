@@ -224,14 +224,51 @@ async fn the_admin_listener_is_not_on_the_public_one_and_answers_only_to_its_own
         "GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost:{port}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
     );
     assert!(admin_call(port, &openapi).unwrap().contains("\"/api/v1/reload\""));
-    let count = || estate.audit().iter().filter(|event| event["kind"] == "admin").count();
-    // The log is written beside the answers, so its last lines may come a moment later.
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    while count() < 2 && std::time::Instant::now() < deadline {
-        std::thread::sleep(std::time::Duration::from_millis(20));
+    until("calls of the API are in the audit log, refused ones too", async || {
+        estate.audit().iter().filter(|event| event["kind"] == "admin").count() >= 2
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn off_loopback_the_admin_api_is_spoken_to_over_tls_only() {
+    let estate = Estate::start();
+    let folder = tempfile::tempdir().unwrap();
+    let copied = run(std::process::Command::new("cp").arg("-r").arg(estate.at(".")).arg(folder.path()));
+    assert!(copied.status.success(), "{copied:?}");
+    let (port, admin) = (support::estate::free_port(), support::estate::free_port());
+    let config = folder.path().join("tiergate.yaml");
+    let text = estate.read("tiergate.yaml");
+    let text = text.replace(&estate.address().to_string(), &format!("127.0.0.1:{port}"));
+    // Every address of the machine, so this one too.
+    let text = text.replace(&format!("127.0.0.1:{}", estate.admin), &format!("0.0.0.0:{admin}"));
+    std::fs::write(&config, text).unwrap();
+    let _process =
+        Process::start(&["serve", "--config", config.to_str().unwrap()], &folder.path().join("serve.log"));
+    until("it is ready, as probes in the clear see", async || {
+        admin_get(admin, "/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200"))
+    })
+    .await;
+    assert!(admin_get(admin, "/metrics").unwrap().contains("tiergate_build_info"));
+    let token = estate.read("admin.token").trim().to_owned();
+    let call = |token: &str| {
+        format!(
+            "POST /api/v1/reload HTTP/1.1\r\nHost: 127.0.0.1:{admin}\r\nAuthorization: Bearer {token}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+    };
+    let in_the_clear = admin_call(admin, &call(&token)).unwrap();
+    assert!(
+        in_the_clear.starts_with("HTTP/1.1 403") && in_the_clear.contains("over TLS only"),
+        "{in_the_clear}"
+    );
+    for (token, status) in [(token.as_str(), 200), ("", 401), ("another-token-of-some-length", 401)] {
+        let tcp = TcpStream::connect(("127.0.0.1", admin)).await.unwrap();
+        let connector = TlsConnector::from(Arc::new(estate.tls(Device::None, Tls::H1)));
+        let stream = connector.connect("wiki.localhost".try_into().unwrap(), tcp).await.unwrap();
+        let mut talk = Talk::new(stream);
+        talk.write(call(token).as_bytes()).await.unwrap();
+        assert_eq!(talk.answer("POST").await.map(|answer| answer.status), Some(status), "{token}");
     }
-    let calls = count();
-    assert!(calls >= 2, "calls of the API are in the audit log, refused ones too: {calls}");
 }
 
 #[tokio::test]
@@ -275,8 +312,8 @@ async fn a_proxy_header_counts_from_a_listed_balancer_and_from_nobody_else() {
     assert_eq!(forwarded(&ask(b"").await.unwrap()), "127.0.0.1");
 
     estate.rewrite("tiergate.yaml", "listen:\n", "listen:\n  proxy_protocol: { from: [127.0.0.1/32] }\n");
-    // What the listener does may need a restart; both ways it counts from now on.
     estate.reload();
+    assert!(!estate.words().contains("takes effect at the next restart"), "it counts from now on");
     let mark = estate.mark();
     for (nth, header) in [&v1, &v2].into_iter().enumerate() {
         let seen = ask(header)

@@ -1,6 +1,7 @@
 //! Who may call: the `Host` of a request, and the bearer token of the API.
 
 use super::problem::Problem;
+use super::serve::Shown;
 use axum::extract::Request;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -17,8 +18,8 @@ const TOKEN_LIMIT: u64 = 4096;
 /// A token shorter than this could be guessed: such a file is a mistake.
 const TOKEN_LEAST: usize = 16;
 
-/// Whether a request names this listener: a loopback name or address, or the address it is bound to.
-/// A name that anybody could point here is refused.
+/// Whether a request names this listener: a loopback name or address, the address it is bound to, or
+/// a name of the certificate that the connection was shown. Any other name anybody could point here.
 pub(super) fn host_is_ours(bound: SocketAddr, request: &Request) -> bool {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let host = match (request.uri().authority(), hosts.next(), hosts.next()) {
@@ -36,7 +37,8 @@ pub(super) fn host_is_ours(bound: SocketAddr, request: &Request) -> bool {
         return address.is_loopback() || address == bound || bound.is_unspecified();
     }
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-    name == "localhost" || name.ends_with(".localhost")
+    let shown = request.extensions().get::<Shown>();
+    name == "localhost" || name.ends_with(".localhost") || shown.is_some_and(|Shown(it)| it.covers(&name))
 }
 
 /// Whether a request bears the token of the file, which is read anew so that a new token counts at once.

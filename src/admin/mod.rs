@@ -3,8 +3,8 @@
 //! Invariants:
 //! - Never on the public listener.
 //! - `/healthz`, `/readyz` and `/metrics` need no token and tell no secret; everything under `/api/` takes
-//!   only the bearer token of a file, and only where the listener is on loopback: this listener has no
-//!   TLS, and a token must not cross a network in the clear.
+//!   only the bearer token of a file, and only over TLS or on loopback: a token must not cross a network
+//!   in the clear. Off loopback the one port speaks both, told apart by a connection's first byte.
 //! - A request whose `Host` is not the listener's is refused, so that a web page that was rebound to this
 //!   address reads nothing.
 
@@ -12,7 +12,7 @@ mod guard;
 mod problem;
 mod serve;
 
-pub use serve::serve;
+pub use serve::{Service, Tls, serve};
 
 use crate::audit::{self, Audit, Event, Kind};
 use crate::telemetry::{Decided, Metrics};
@@ -21,7 +21,7 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use futures::future::BoxFuture;
 use problem::Problem;
 use serde::Serialize;
@@ -108,9 +108,9 @@ pub struct Admin {
 }
 
 impl Admin {
-    /// Whether the API is served: the token must not cross a network in the clear.
+    /// Whether every caller is on this machine, so that nothing crosses a network.
     #[must_use]
-    pub fn serves_api(&self) -> bool {
+    pub fn is_local(&self) -> bool {
         self.address.ip().to_canonical().is_loopback()
     }
 
@@ -145,27 +145,53 @@ impl Seen {
     }
 }
 
-/// The routes of the admin listener.
-pub fn router(admin: Arc<Admin>) -> Router {
-    let mut router = Router::new()
+/// What the admin listener serves: on loopback everything in the clear; elsewhere everything over
+/// TLS, and in the clear what needs no token.
+pub fn service(admin: &Arc<Admin>, tls: Arc<dyn Tls>) -> Service {
+    if admin.is_local() {
+        return Service::plain(whole(admin));
+    }
+    Service { plain: open(admin), secure: Some((tls, whole(admin))) }
+}
+
+/// Every route.
+fn whole(admin: &Arc<Admin>) -> Router {
+    let api = Router::new()
+        .route("/api/v1/reload", post(reload))
+        .route("/api/v1/openapi.json", get(openapi))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(admin), authorised));
+    finished(admin, without_token().merge(api))
+}
+
+/// The routes that need no token; the others say why they are not here.
+fn open(admin: &Arc<Admin>) -> Router {
+    finished(admin, without_token().nest("/api", Router::new().fallback(any(in_the_clear))))
+}
+
+fn without_token() -> Router<Arc<Admin>> {
+    Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics));
-    if admin.serves_api() {
-        let api = Router::new()
-            .route("/api/v1/reload", post(reload))
-            .route("/api/v1/openapi.json", get(openapi))
-            .route_layer(middleware::from_fn_with_state(Arc::clone(&admin), authorised));
-        router = router.merge(api);
-    }
+        .route("/metrics", get(metrics))
+}
+
+fn finished(admin: &Arc<Admin>, router: Router<Arc<Admin>>) -> Router {
     router
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing here") })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method")
         })
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(middleware::from_fn_with_state(Arc::clone(&admin), guarded))
-        .with_state(admin)
+        .layer(middleware::from_fn_with_state(Arc::clone(admin), guarded))
+        .with_state(Arc::clone(admin))
+}
+
+/// A token may have crossed the network already; its owner must hear of it.
+async fn in_the_clear(State(admin): State<Arc<Admin>>, request: Request) -> Response {
+    let status = StatusCode::FORBIDDEN;
+    admin.record(&Seen::of(&request), status);
+    Problem::new(status, "off loopback this is served over TLS only; a token that was sent has been exposed")
+        .into_response()
 }
 
 /// Checks `Host`, bounds the time, and sets the headers that every answer has.

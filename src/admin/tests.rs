@@ -10,6 +10,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+mod over_tls;
+
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 const LOOPBACK: &str = "127.0.0.1:9901";
 
@@ -72,14 +74,27 @@ async fn ask(bench: &Bench, method: &str, path: &str, headers: &[(&str, &str)]) 
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let response =
-        router(Arc::clone(&bench.admin)).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let plain = service(&bench.admin, Arc::new(Unasked)).plain;
+    let response = plain.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
     let (parts, body) = response.into_parts();
     let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
     Answer {
         status: parts.status.as_u16(),
         headers: parts.headers,
         body: String::from_utf8(body.to_vec()).unwrap(),
+    }
+}
+
+/// On loopback nobody shakes hands.
+struct Unasked;
+
+impl Tls for Unasked {
+    fn settings(&self) -> Arc<rustls::ServerConfig> {
+        panic!("on loopback nobody shakes hands")
+    }
+
+    fn certificate(&self, _: Option<&str>) -> Option<Arc<crate::gateway::tls::Served>> {
+        panic!("on loopback nobody shakes hands")
     }
 }
 
@@ -206,12 +221,23 @@ async fn the_api_takes_only_the_token_of_the_file() {
 }
 
 #[tokio::test]
-async fn a_listener_off_loopback_and_one_without_a_token_file_have_no_api() {
+async fn off_loopback_in_the_clear_and_without_a_token_file_there_is_no_api() {
     let right = format!("Bearer {TOKEN}");
     let away = bench("10.0.0.7:9901", vec![], Ok(7));
     let headers = [("host", "10.0.0.7:9901"), ("authorization", right.as_str())];
-    assert_eq!(ask(&away, "POST", "/api/v1/reload", &headers).await.status, 404);
-    assert_eq!(ask(&away, "GET", "/metrics", &headers).await.status, 200);
+    for (method, path, status) in [
+        ("GET", "/metrics", 200),
+        ("GET", "/healthz", 200),
+        ("GET", "/readyz", 200),
+        ("POST", "/api/v1/reload", 403),
+        ("GET", "/api/v1/openapi.json", 403),
+        ("GET", "/api/else", 403),
+        ("GET", "/else", 404),
+    ] {
+        let answer = ask(&away, method, path, &headers).await;
+        assert_eq!(answer.status, status, "{method} {path}");
+        assert_eq!(answer.body.contains("over TLS only"), status == 403, "{path}: {}", answer.body);
+    }
 
     let mut without = bench(LOOPBACK, vec![], Ok(7));
     Arc::get_mut(&mut without.admin).unwrap().token = None;
@@ -293,7 +319,7 @@ async fn the_listener_serves_over_a_socket_and_ends_when_it_is_told() {
     let address = listener.local_addr().unwrap();
     let bench = bench(&address.to_string(), vec![], Ok(1));
     let shutdown = CancellationToken::new();
-    let server = tokio::spawn(serve(listener, router(Arc::clone(&bench.admin)), shutdown.clone()));
+    let server = tokio::spawn(serve(listener, service(&bench.admin, Arc::new(Unasked)), shutdown.clone()));
 
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");

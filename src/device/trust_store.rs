@@ -198,7 +198,7 @@ impl Loading {
     }
 
     fn mistake(&mut self, code: &'static str, path: &Path, what: &str, label: &str) {
-        self.mistakes.push(Diagnostic::error(code, path, 0..0, format!("{what} {label}")).label(label));
+        self.mistakes.push(Diagnostic::error(code, path, 0..0, format!("{what} {label}")));
     }
 }
 

@@ -18,7 +18,12 @@ pub fn render(finding: &Diagnostic, sources: &[Source], styled: bool) -> String 
     };
     let title = level.primary_title(finding.message.as_str()).id(finding.code);
     let label = Some(finding.label.as_str()).filter(|label| !label.is_empty());
-    let mut groups = vec![place(Group::with_title(title), &finding.path, &finding.span, label, sources)];
+    let first = Group::with_title(title);
+    let mut groups = vec![if finding.private {
+        place_only(first, finding, label, sources)
+    } else {
+        place(first, &finding.path, &finding.span, label, sources)
+    }];
     if let Some(related) = &finding.related {
         let title = Level::NOTE.secondary_title(related.message.as_str());
         groups.push(place(Group::with_title(title), &related.path, &related.span, None, sources));
@@ -64,6 +69,25 @@ fn place<'a>(
             .path(name)
             .annotation(AnnotationKind::Primary.span(within).label(label)),
     )
+}
+
+/// Adds the place to a group, and never the line.
+fn place_only<'a>(
+    group: Group<'a>,
+    finding: &Diagnostic,
+    label: Option<&'a str>,
+    sources: &[Source],
+) -> Group<'a> {
+    let mut origin = Origin::path(finding.path.display().to_string());
+    if let Some(position) = finding.position(sources) {
+        origin = origin.line(position.line).char_column(position.column);
+    }
+    let group =
+        group.element(origin).element(Level::NOTE.message("the line may hold a secret and is not shown"));
+    match label {
+        Some(label) => group.element(Level::HELP.message(label)),
+        None => group,
+    }
 }
 
 /// The line in which a span starts, and the part of the span in it, on character boundaries.

@@ -89,3 +89,17 @@ proptest! {
         let _ = shown(&text, start..start + len);
     }
 }
+
+#[test]
+fn a_line_that_may_hold_a_secret_is_placed_and_not_shown() {
+    let source = Source { path: PathBuf::from("users.yaml"), text: "a: 1\npassword: hunter2\n".to_owned() };
+    let finding = Diagnostic::error("I0106", &source.path, 15..22, "the password hash is not accepted")
+        .label("not a PHC string")
+        .in_private();
+    insta::assert_snapshot!(render(&finding, std::slice::from_ref(&source), false), @r#"
+    error[I0106]: the password hash is not accepted
+    --> users.yaml:2:11
+     = note: the line may hold a secret and is not shown
+     = help: not a PHC string
+    "#);
+}

@@ -4,7 +4,7 @@ use super::connection::Connection;
 use super::request::{Request, Who};
 use crate::access::{Absent, Session, Subject, Timestamp, User};
 use crate::device::{Evidence, Judgement, Presented};
-use crate::identity::{BearerError, Identified};
+use crate::identity::{Bearer, BearerError, Identified};
 use crate::login::{Held, Login};
 use crate::session::Cookies;
 use crate::snapshot::Snapshot;
@@ -57,8 +57,8 @@ pub fn find(
 pub enum Token {
     /// There is none that tiergate uses: whatever it is, it is the upstream's.
     NotOurs,
-    /// It names this user.
-    Of(Arc<Identified>),
+    /// It names this user, for as long as it says.
+    Of(Arc<Bearer>),
     /// It is of a listed issuer and does not hold.
     Invalid,
     /// It is of a listed issuer whose keys cannot be had.
@@ -81,7 +81,7 @@ pub async fn token(headers: &HeaderMap, snapshot: &Snapshot, now: Timestamp) -> 
     match verified {
         Err(BearerError::NotListed) => Token::NotOurs,
         _ if several => Token::Several,
-        Ok(who) => Token::Of(Arc::new(who)),
+        Ok(bearer) => Token::Of(bearer),
         Err(BearerError::Invalid(_) | BearerError::Expired) => Token::Invalid,
         Err(BearerError::Unavailable(_)) => Token::Unknowable,
     }
@@ -92,7 +92,8 @@ pub async fn token(headers: &HeaderMap, snapshot: &Snapshot, now: Timestamp) -> 
 pub fn user(request: &Request, snapshot: &Snapshot) -> Option<KnownUser> {
     match &request.who {
         Who::Session(session) => Some(known(session, snapshot)),
-        Who::Bearer(who) => {
+        Who::Bearer(bearer) => {
+            let who = &bearer.who;
             let sources: Vec<String> =
                 who.groups.iter().map(|group| format!("{}:{group}", who.provider)).collect();
             let groups = Arc::new(snapshot.policy.group_set(sources.iter().map(String::as_str)));
@@ -119,9 +120,11 @@ pub fn subject<'f>(
         (Who::Session(session), Some(user)) => {
             Subject::User(User { active: user.active, groups: &user.groups, session: session.facts() })
         }
-        (Who::Bearer(who), Some(user)) => {
-            // The token says how long it is good; it is verified anew with every request.
-            let session = Session { started: now, last_seen: now, auth_time: who.auth_time, mfa: who.mfa };
+        // Asked again while the request goes on: a stream ends with the token that opened it.
+        (Who::Bearer(bearer), Some(_)) if now >= bearer.expires => Subject::Nobody(Absent::SessionExpired),
+        (Who::Bearer(bearer), Some(user)) => {
+            let Identified { auth_time, mfa, .. } = bearer.who;
+            let session = Session { started: now, last_seen: now, auth_time, mfa };
             Subject::User(User { active: user.active, groups: &user.groups, session })
         }
         (Who::Nobody(absent), _) => Subject::Nobody(*absent),

@@ -1,22 +1,25 @@
 //! The policy enforcement point: everything between a client's bytes and an upstream's.
 //!
 //! [`listener`] accepts and shakes hands, [`http1`] and [`http2`] read requests, [`exchange`] takes
-//! one through: [`canonical`] and [`request`] understand it, [`identify`] says who asks,
-//! [`crate::access::decide`] decides, and either [`forward`] sends it on, which takes a permit, or
-//! [`respond`] answers. [`record`] writes down what became of it, whatever that was.
+//! one through the framework and `judge` judges it: [`canonical`] and [`request`] understand it,
+//! [`identify`] says who asks, [`crate::access::decide`] decides, and either [`forward`] sends it on,
+//! which takes a permit, or [`respond`] answers. [`record`] writes down what became of it, whatever that was.
 
 pub mod admission;
 pub mod assertion;
 pub mod canonical;
+mod case;
 pub mod chunks;
 pub mod connection;
 pub mod cors;
 pub mod exchange;
+mod failure;
 pub mod forward;
 pub mod headers;
 pub mod http1;
 pub mod http2;
 pub mod identify;
+mod judge;
 pub mod listener;
 pub mod own_pages;
 pub mod proxy_protocol;

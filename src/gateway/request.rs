@@ -3,7 +3,7 @@
 use super::canonical::{self, Target};
 use super::headers;
 use crate::access::Reason;
-use crate::identity::Identified;
+use crate::identity::Bearer;
 use crate::session::{LiveSession, Person};
 use http::{HeaderMap, Method, header};
 use pingora::http::RequestHeader;
@@ -103,7 +103,7 @@ pub enum Who {
     /// A session cookie.
     Session(Arc<LiveSession>),
     /// A bearer token of a listed issuer.
-    Bearer(Arc<Identified>),
+    Bearer(Arc<Bearer>),
     /// A workload certificate with this SPIFFE ID.
     Service(Arc<str>),
 }
@@ -114,7 +114,7 @@ impl Who {
     pub fn person(&self) -> Option<Arc<Person>> {
         match self {
             Self::Session(session) => Some(session.person()),
-            Self::Bearer(who) => Some(Arc::new(Person::from(&**who))),
+            Self::Bearer(bearer) => Some(Arc::new(Person::from(&bearer.who))),
             Self::Nobody(_) | Self::Service(_) => None,
         }
     }
@@ -124,7 +124,7 @@ impl Who {
     pub fn account(&self) -> Option<(&str, &str)> {
         match self {
             Self::Session(session) => Some((&session.provider, &session.subject)),
-            Self::Bearer(who) => Some((&who.provider, &who.subject)),
+            Self::Bearer(bearer) => Some((&bearer.who.provider, &bearer.who.subject)),
             Self::Nobody(_) | Self::Service(_) => None,
         }
     }

@@ -1,4 +1,4 @@
-//! The public listener's TLS: one setting for every host, made anew from each snapshot.
+//! The listeners' TLS: one setting for every host, made anew from each snapshot.
 //!
 //! Invariant: a client certificate is asked for in the same way whatever the SNI, so neither SNI nor
 //! coalescing nor resumption carries a weaker handshake to a stricter host.
@@ -40,9 +40,19 @@ pub enum TlsError {
     /// The certificate cannot be parsed.
     #[error("`{0}` holds a certificate that cannot be parsed")]
     Unparsable(PathBuf),
-    /// The key does not belong to the certificate, or is of no known kind.
-    #[error("`{key}` does not fit the certificate in `{cert}`: {source}")]
-    Pair {
+    /// The key belongs to another certificate.
+    #[error(
+        "the key in `{key}` is not that of the first certificate in `{cert}`; write both files anew from one issuance"
+    )]
+    Mismatch {
+        /// The chain file.
+        cert: PathBuf,
+        /// The key file.
+        key: PathBuf,
+    },
+    /// The key is of no kind that is known.
+    #[error("the key in `{key}`, for the certificate in `{cert}`, cannot be used: {source}")]
+    Key {
         /// The chain file.
         cert: PathBuf,
         /// The key file.
@@ -144,8 +154,14 @@ fn serve(files: &config::CertificateFiles) -> Result<Served, TlsError> {
         chain.first().filter(|_| chain.len() <= MAX_CHAIN).ok_or_else(|| TlsError::Chain(cert.clone()))?;
     let (exact, wildcard, not_after) = names(leaf, cert)?;
     let secret = PrivateKeyDer::from_pem_file(key).map_err(|source| read(key, source))?;
-    let key = CertifiedKey::from_der(chain, secret, &aws_lc_rs::default_provider())
-        .map_err(|source| TlsError::Pair { cert: cert.clone(), key: key.clone(), source })?;
+    let key = CertifiedKey::from_der(chain, secret, &crypto()).map_err(|source| {
+        let (cert, key) = (cert.clone(), key.clone());
+        if matches!(source, rustls::Error::InconsistentKeys(_)) {
+            TlsError::Mismatch { cert, key }
+        } else {
+            TlsError::Key { cert, key, source }
+        }
+    })?;
     Ok(Served { exact, wildcard, not_after, name: cert.display().to_string(), key: Arc::new(key) })
 }
 
@@ -228,11 +244,10 @@ pub fn server_config(
     hints: Vec<DistinguishedName>,
     resumption: &Resumption,
 ) -> Result<ServerConfig, TlsError> {
-    let versions: &[_] = if tls.only_tls13 { &[&rustls::version::TLS13] } else { rustls::ALL_VERSIONS };
     let provider = crypto();
     let verifier = DeviceVerifier::new(hints, Arc::clone(&provider));
     let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(versions)?
+        .with_protocol_versions(versions(tls))?
         .with_client_cert_verifier(Arc::new(verifier))
         .with_cert_resolver(certificates);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -241,4 +256,24 @@ pub fn server_config(
     // Early data can be replayed, and a decision must not be.
     config.max_early_data_size = 0;
     Ok(config)
+}
+
+/// The settings for new handshakes of the admin listener: the same certificates and versions. Who
+/// calls is known by the token, so no client certificate is asked for.
+///
+/// # Errors
+/// The library refused the settings.
+pub fn admin_config(tls: &config::Tls, certificates: Arc<Certificates>) -> Result<ServerConfig, TlsError> {
+    let mut config = ServerConfig::builder_with_provider(crypto())
+        .with_protocol_versions(versions(tls))?
+        .with_no_client_auth()
+        .with_cert_resolver(certificates);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.max_early_data_size = 0;
+    Ok(config)
+}
+
+fn versions(tls: &config::Tls) -> &'static [&'static rustls::SupportedProtocolVersion] {
+    const LATEST: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
+    if tls.only_tls13 { LATEST } else { rustls::ALL_VERSIONS }
 }

@@ -25,6 +25,15 @@ const MAX_CACHED: usize = 10_000;
 /// How long, in seconds.
 const MAX_CACHED_FOR: i64 = 300;
 
+/// A bearer token that was verified.
+#[derive(Debug)]
+pub struct Bearer {
+    /// Whom it names.
+    pub who: Identified,
+    /// When it is good no more, Unix seconds.
+    pub expires: Timestamp,
+}
+
 /// Why a bearer token is nobody's.
 #[derive(Debug, thiserror::Error)]
 pub enum BearerError {
@@ -42,10 +51,13 @@ pub enum BearerError {
     Unavailable(#[source] OidcError),
 }
 
+/// By digest: what a token said, and until when that is believed.
+type Known = HashMap<[u8; 32], (Arc<Bearer>, Timestamp)>;
+
 /// Verifies bearer tokens.
 pub struct BearerVerifier {
     issuers: Vec<Arc<OidcProvider>>,
-    known: Mutex<HashMap<[u8; 32], (Identified, Timestamp)>>,
+    known: Mutex<Known>,
 }
 
 impl std::fmt::Debug for BearerVerifier {
@@ -72,13 +84,13 @@ impl BearerVerifier {
     /// # Errors
     ///
     /// [`BearerError::NotListed`] where it is nothing tiergate uses; everything else is a refusal.
-    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Identified, BearerError> {
+    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Bearer>, BearerError> {
         if self.issuers.is_empty() || token.len() > MAX_TOKEN {
             return Err(BearerError::NotListed);
         }
         let digest = digest(token);
-        if let Some(who) = self.remembered(&digest, now) {
-            return Ok(who);
+        if let Some(bearer) = self.remembered(&digest, now) {
+            return Ok(bearer);
         }
         let Unverified { iss } =
             jsonwebtoken::dangerous::insecure_decode_claims(token).map_err(|_| BearerError::NotListed)?;
@@ -86,9 +98,10 @@ impl BearerVerifier {
         // Two providers may share an issuer, as two of its clients.
         for oidc in self.issuers.iter().filter(|oidc| oidc.config().issuer == iss) {
             match verify_with(oidc, token, now).await {
-                Ok((who, expires)) => {
-                    self.remember(digest, &who, expires.min(now.saturating_add(MAX_CACHED_FOR)), now);
-                    return Ok(who);
+                Ok(bearer) => {
+                    let bearer = Arc::new(bearer);
+                    self.remember(digest, &bearer, now);
+                    return Ok(bearer);
                 }
                 Err(error) => refused = error,
             }
@@ -96,34 +109,30 @@ impl BearerVerifier {
         Err(refused)
     }
 
-    fn remembered(&self, digest: &[u8; 32], now: Timestamp) -> Option<Identified> {
+    fn remembered(&self, digest: &[u8; 32], now: Timestamp) -> Option<Arc<Bearer>> {
         let known = self.lock();
-        known.get(digest).filter(|(_, until)| now < *until).map(|(who, _)| who.clone())
+        known.get(digest).filter(|(_, until)| now < *until).map(|(bearer, _)| Arc::clone(bearer))
     }
 
-    fn remember(&self, digest: [u8; 32], who: &Identified, until: Timestamp, now: Timestamp) {
+    fn remember(&self, digest: [u8; 32], bearer: &Arc<Bearer>, now: Timestamp) {
+        let until = bearer.expires.min(now.saturating_add(MAX_CACHED_FOR));
         let mut known = self.lock();
         if known.len() >= MAX_CACHED {
             known.retain(|_, (_, until)| *until > now);
         }
         // When it is full of what is still good, the rest is verified every time.
         if known.len() < MAX_CACHED {
-            known.insert(digest, (who.clone(), until));
+            known.insert(digest, (Arc::clone(bearer), until));
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<[u8; 32], (Identified, Timestamp)>> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         // Entries are inserted whole: one that a panic left behind is right.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whose token it is, and when it expires.
-async fn verify_with(
-    oidc: &OidcProvider,
-    token: &str,
-    now: Timestamp,
-) -> Result<(Identified, Timestamp), BearerError> {
+async fn verify_with(oidc: &OidcProvider, token: &str, now: Timestamp) -> Result<Bearer, BearerError> {
     let invalid = |error: JwtError| BearerError::Invalid(error.into());
     let header = jwks::header(token).map_err(invalid)?;
     let marked = marked(&header).map_err(|error| BearerError::Invalid(error.into()))?;
@@ -161,7 +170,7 @@ async fn verify_with(
     }
     let expires = claims.time("exp").ok().flatten().ok_or(BearerError::Expired)?;
     let who = oidc.identified(&claims, None, auth_time).map_err(BearerError::Invalid)?;
-    Ok((who, expires))
+    Ok(Bearer { who, expires })
 }
 
 /// Whether `typ` says that it is an access token; it may say nothing, and it must not say otherwise.

@@ -26,7 +26,7 @@ pub(crate) mod tampering;
 #[cfg(test)]
 mod vector_tests;
 
-pub use bearer::{BearerError, BearerVerifier};
+pub use bearer::{Bearer, BearerError, BearerVerifier};
 pub use local::{LocalUser, LocalUsers, verify_password};
 pub use oidc::{Answer, Ask, Begun, OidcError, OidcProvider, Pending};
 pub use password::Untried;

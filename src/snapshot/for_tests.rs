@@ -34,6 +34,7 @@ impl Snapshot {
             trust: Arc::clone(&demo.trust),
             certificates: Arc::clone(&demo.certificates),
             tls: Arc::clone(&demo.tls),
+            admin_tls: Arc::clone(&demo.admin_tls),
             upstreams: demo.upstreams.clone(),
             limiters: Arc::clone(&demo.limiters),
         };

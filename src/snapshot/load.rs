@@ -7,9 +7,10 @@ use crate::diagnostic::{Diagnostic, Severity, Source, render_all};
 use crate::gateway::rate::Limiters;
 use crate::gateway::tls::{self, Certificates, Resumption};
 use crate::gateway::upstream::Upstream;
-use crate::identity::Providers;
+use crate::identity::{self, Providers};
 use crate::policy::{self, Known, Policy};
 use crate::policy_files;
+use crate::text::yaml;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -50,6 +51,7 @@ pub fn load(path: &Path, previous: Option<&Snapshot>, resumption: &Resumption) -
     let policy = findings.policy(&config);
     let providers = Providers::load(&config, previous.map(|snapshot| &*snapshot.providers));
     let providers = findings.take(providers);
+    findings.show_users(&config);
     let trust = findings.take(TrustStore::load(&config.authorities, &config.trust_domains, generation));
     let certificates = findings.take_one(path, Certificates::load(&config.tls.certificates)).map(Arc::new);
     let upstreams = policy.as_ref().and_then(|policy| findings.upstreams(path, policy, &config, previous));
@@ -60,7 +62,11 @@ pub fn load(path: &Path, previous: Option<&Snapshot>, resumption: &Resumption) -
     };
     let settings =
         tls::server_config(&config.tls, Arc::clone(&certificates), trust.hints().to_vec(), resumption);
-    let Some(settings) = findings.take_one(path, settings) else { return Err(findings.into_error()) };
+    let admin = tls::admin_config(&config.tls, Arc::clone(&certificates));
+    let (Some(settings), Some(admin)) = (findings.take_one(path, settings), findings.take_one(path, admin))
+    else {
+        return Err(findings.into_error());
+    };
     if findings.has_errors() {
         return Err(findings.into_error());
     }
@@ -74,6 +80,7 @@ pub fn load(path: &Path, previous: Option<&Snapshot>, resumption: &Resumption) -
         trust: Arc::new(trust),
         certificates,
         tls: Arc::new(settings),
+        admin_tls: Arc::new(admin),
         upstreams,
         limiters,
     };
@@ -145,6 +152,21 @@ impl Findings {
             });
         }
         Some(upstreams)
+    }
+
+    /// Has findings in files of users shown with their place, and never with a hash or a secret.
+    fn show_users(&mut self, config: &Config) {
+        for path in users_files(config) {
+            if !self.all.iter().any(|finding| finding.path == path && !finding.span.is_empty()) {
+                continue;
+            }
+            // A file that cannot be read any more is named all the same.
+            let Ok(source) = identity::read_users_text(path) else { continue };
+            for finding in self.all.iter_mut().filter(|finding| finding.path == path) {
+                *finding = yaml::without_secrets(finding.clone(), &source);
+            }
+            self.sources.push(source);
+        }
     }
 
     fn take<T>(&mut self, result: Result<T, Vec<Diagnostic>>) -> Option<T> {

@@ -141,8 +141,8 @@ async fn what_is_answered_here_leaves_no_body_behind() {
                     format!("neither answered nor closed: {targets:?}")
                 }),
             }
-            let events = scene.decisions(&mark, 1).await;
             let expected = 1 + targets.len();
+            let events = scene.decisions(&mark, expected).await;
             failures.check(&row, events.len() == expected, || {
                 format!("{} audit lines, wanted {expected}: {events:?}", events.len())
             });

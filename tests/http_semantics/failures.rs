@@ -3,7 +3,7 @@
 use crate::support::estate::free_port;
 use crate::support::raw::Talk;
 use crate::support::{Browser, Device, Estate, Recorder, Tls};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const HOST: &str = "wiki.localhost";
 
@@ -156,7 +156,12 @@ async fn too_many_requests_are_told_when_to_come_back() {
         assert_eq!(answer.status(), 429, "{host}");
         let wait: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
         assert!((1..=3600).contains(&wait), "{host}: {wait}");
-        assert_eq!(estate.decisions_since(&mark, 1).await[0]["reason"], "rate_limited", "{host}");
+        // Lines of the requests before may come behind the mark.
+        let line = format!("the refusal for {host}");
+        let refused = |event: &Value| event["host"] == host && event["decision"] == "deny";
+        let event = estate.decision_since(&mark, &line, refused).await;
+        assert_eq!((&event["reason"], &event["status"]), (&json!("rate_limited"), &json!(429)), "{event}");
+        assert_eq!(event["subject"], "employee@corp.example", "{event}");
         // Somebody else's budget is their own, unless it is counted by address.
         let other = admin.get(&url).await.status();
         assert_eq!(other, if shared { 429 } else { 200 }, "{host}");

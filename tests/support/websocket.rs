@@ -15,13 +15,24 @@ pub struct WebSocket(WebSocketStream<TlsStream<TcpStream>>);
 impl WebSocket {
     /// Opens one on a connection of its own; the status where that is refused.
     pub async fn open(estate: &Estate, device: Device, host: &str, cookies: &str) -> Result<Self, u16> {
+        let origin = estate.url(host, "");
+        Self::open_with(estate, device, host, &[("cookie", cookies.to_owned()), ("origin", origin)]).await
+    }
+
+    /// The same with these header fields only.
+    pub async fn open_with(
+        estate: &Estate,
+        device: Device,
+        host: &str,
+        fields: &[(&'static str, String)],
+    ) -> Result<Self, u16> {
         let config = Arc::new(estate.tls(device, Tls::H1));
         let stream = estate.try_connect(host, &config).await.unwrap();
         let url = estate.url(host, "/ws");
         let mut request = url.replacen("https", "wss", 1).into_client_request().unwrap();
-        let headers = request.headers_mut();
-        headers.insert("cookie", cookies.parse().unwrap());
-        headers.insert("origin", url.trim_end_matches("/ws").parse().unwrap());
+        for (name, value) in fields {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
         let opening = tokio_tungstenite::client_async(request, stream);
         match tokio::time::timeout(DEADLINE, opening).await.expect("the handshake hangs") {
             Ok((socket, _)) => Ok(Self(socket)),

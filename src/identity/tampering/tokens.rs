@@ -1,10 +1,11 @@
 //! Lies about keys, and tokens that are presented without a sign-in.
 
-use super::super::bearer::{BearerError, BearerVerifier};
-use super::super::{Identified, jwks};
+use super::super::bearer::{Bearer, BearerError, BearerVerifier};
+use super::super::jwks;
 use super::{NOW, signer, start, told};
 use crate::access::Timestamp;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 #[tokio::test]
 async fn keys_are_asked_for_once_a_minute_and_believed_for_a_day() {
@@ -59,8 +60,8 @@ async fn a_bearer_token_is_for_us_from_a_listed_issuer_and_no_id_token() {
         script.claims = claims;
         script.token()
     };
-    let told_of = |result: Result<Identified, BearerError>| {
-        told(result.map(|who| format!("{} {:?}", who.user, who.groups)))
+    let told_of = |result: Result<Arc<Bearer>, BearerError>| {
+        told(result.map(|bearer| format!("{} {:?}", bearer.who.user, bearer.who.groups)))
     };
     let good = "ok 1 [\"eng\"]";
     for (token, want) in [

@@ -14,11 +14,9 @@ pub(super) fn to_diagnostic(error: &Error, source: &Source) -> Diagnostic {
 
 /// The same finding, its line hidden where a secret may be written out in it: findings reach logs.
 #[must_use]
-pub fn without_secrets(mut finding: Diagnostic, source: &Source) -> Diagnostic {
+pub fn without_secrets(finding: Diagnostic, source: &Source) -> Diagnostic {
     if !finding.span.is_empty() && shows_secret(&source.text, finding.span.start) {
-        let line = crate::diagnostic::Position::of(&source.text, finding.span.start).line;
-        finding.message = format!("{} (line {line}, not shown: it may hold a secret)", finding.message);
-        finding.span = 0..0;
+        return finding.in_private();
     }
     finding
 }
@@ -167,14 +165,36 @@ fn list(names: &[&str]) -> String {
     names.iter().take(24).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// Whether the line around a byte, or the value that begins on the line before it, is that of a key
-/// that names a secret, and not `{ file: … }` or `{ env: … }`.
+/// How far above a line its key may stand: the longest block of text that a key with a secret has.
+const LINES_ABOVE: usize = 64;
+
+/// Whether the line around a byte, or a key above that it belongs to, is that of a key that names a
+/// secret, and not `{ file: … }` or `{ env: … }`.
 fn shows_secret(text: &str, offset: usize) -> bool {
     let line = line_at(text, offset);
-    let before = text.get(..offset).and_then(|before| before.rfind('\n')).unwrap_or(0);
-    let both = format!("{} {line}", if before == 0 { "" } else { line_at(text, before.saturating_sub(1)) });
-    let lower = both.to_ascii_lowercase();
-    ["secret", "password", "passwd", "token"].iter().any(|word| {
+    let Some(above) = key_above(text, offset) else { return names_secret(line) };
+    names_secret(line) || names_secret(&format!("{above} {}", line.trim_start()))
+}
+
+/// The line above that this one continues or belongs to: the next one that is indented less, or the
+/// one before where that leaves a quotation open.
+fn key_above(text: &str, offset: usize) -> Option<&str> {
+    let line = line_at(text, offset);
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let start = text.get(..offset.min(text.len()))?.rfind('\n')?;
+    let lines = text.get(..start)?.lines().rev().take(LINES_ABOVE);
+    let mut above = lines.filter(|line| !line.trim().is_empty()).peekable();
+    let opens = |line: &&str| ['"', '\''].iter().any(|mark| line.matches(*mark).count() % 2 == 1);
+    if let Some(before) = above.peek().filter(|line| opens(line)) {
+        return Some(before);
+    }
+    above.find(|other| indent(other) < indent(line))
+}
+
+/// Whether a line has a key that names a secret and, as its value, something else than its place.
+fn names_secret(line: &str) -> bool {
+    let lower = line.to_ascii_lowercase();
+    ["secret", "password", "passwd", "token", "totp"].iter().any(|word| {
         lower.match_indices(word).any(|(at, _)| {
             // The rest of the key's name, then its value.
             let Some((_, value)) = lower.get(at..).and_then(|rest| rest.split_once(':')) else {

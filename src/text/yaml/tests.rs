@@ -144,3 +144,24 @@ proptest! {
         let _ = mistake(&text);
     }
 }
+
+#[test]
+fn the_line_of_a_secret_is_hidden_however_it_is_laid_out_and_its_neighbours_are_shown() {
+    for (text, word, hidden) in [
+        ("password: hunter2\n", "hunter2", true),
+        ("a: { totp: hunter2, x: y }\n", "x", true),
+        ("password:\n  hunter2\n", "hunter2", true),
+        ("password: |\n  some\n\n  hunter2\n", "hunter2", true),
+        ("password: \"some\nhunter2\"\n", "hunter2", true),
+        ("client_secret:\n  - hunter2\n", "hunter2", true),
+        ("password: x\ngruops: [a]\n", "gruops", false),
+        ("  ann:\n    password: x\n    gruops: [a]\n", "gruops", false),
+        ("client_secret: { file: /run/oidc }\nx: y\n", "/run", false),
+        ("client_secret:\n  file: /run/oidc\n", "/run", false),
+    ] {
+        let source = source(text);
+        let at = text.find(word).unwrap();
+        let finding = crate::diagnostic::Diagnostic::error("Y0104", &source.path, at..at + 1, "no");
+        assert_eq!(without_secrets(finding, &source).private, hidden, "{text}");
+    }
+}
