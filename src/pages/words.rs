@@ -94,7 +94,7 @@ pub(super) const fn words(reason: Reason) -> &'static Explanation {
             title: "Your sign-in has expired",
             happened: "You signed in some time ago, and a sign-in lasts only so long here.",
             remedy: "Sign in again. You come back to the same page.",
-            security: "The session is older than `sessions.max_age`, or than the `authentication` entry in the policy that applies to this person.",
+            security: "The session is older than `sessions.max_age`, or than the `authentication` entry in the policy that applies to this person. Without a session: the bearer token has expired, or does not verify.",
         },
         Reason::SessionIdle => &Explanation {
             title: "You were signed out after a pause",
