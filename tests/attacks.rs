@@ -4,6 +4,7 @@
 mod support;
 
 mod attacks {
+    mod answers;
     mod certificates;
     mod cookies;
     mod flood;
@@ -17,6 +18,7 @@ mod attacks {
     mod limits;
     mod paths;
     mod scene;
+    mod slow;
     mod tls;
     mod upgrade;
 }

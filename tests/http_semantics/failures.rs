@@ -4,6 +4,7 @@ use crate::support::estate::free_port;
 use crate::support::raw::Talk;
 use crate::support::{Browser, Device, Estate, Recorder, Tls};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 const HOST: &str = "wiki.localhost";
 
@@ -66,6 +67,48 @@ async fn an_upstream_that_does_not_answer_is_a_504() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_an_upstream_took_before_it_died_is_not_sent_again() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (told, mut took) = tokio::sync::mpsc::unbounded_channel();
+    // The first request of a connection is answered; the next one is read, and the connection reset.
+    let dying = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let told = told.clone();
+            tokio::spawn(async move {
+                let mut buffer = vec![0; 64 * 1024];
+                for count in 0..2 {
+                    let Ok(read @ 1..) = stream.read(&mut buffer).await else { return };
+                    told.send(String::from_utf8_lossy(&buffer[..read]).into_owned()).unwrap();
+                    if count == 0 {
+                        stream.write_all(&crate::support::upstream::ok("ok")).await.unwrap();
+                    }
+                }
+                stream.set_zero_linger().unwrap();
+            });
+        }
+    });
+    let (estate, employee) = start(json!({ "addresses": [address.to_string()] })).await;
+    // Twice is as good as once only where HTTP says so (RFC 9110 section 9.2.2): the connection was an old one,
+    // and may have been closed before the request came.
+    for (method, times, status) in
+        [(reqwest::Method::POST, 1, 502), (reqwest::Method::PATCH, 1, 502), (reqwest::Method::PUT, 2, 200)]
+    {
+        let first = employee.get(&estate.url(HOST, "/warm")).await;
+        assert_eq!(first.status(), 200, "{method}");
+        let answer =
+            employee.request(method.clone(), &estate.url(HOST, "/pay")).body("once").send().await.unwrap();
+        let mut paid = 0;
+        while let Ok(text) = took.try_recv() {
+            paid += usize::from(text.contains("/pay "));
+        }
+        assert_eq!((paid, answer.status().as_u16()), (times, status), "{method}");
+    }
+    dying.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_upstream_that_answers_garbage_is_a_502() {
     let recorder = Recorder::start().await;
     let (estate, employee) =
@@ -100,9 +143,9 @@ async fn a_body_that_breaks_off_is_seen_to_break_off() {
         talk.write(text.as_bytes()).await.unwrap();
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut buffer = vec![0; 4096];
-        let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut buffer).await.unwrap();
+        let _ = stream.read(&mut buffer).await.unwrap();
         let begun = format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n5\r\nhello\r\n");
-        tokio::io::AsyncWriteExt::write_all(&mut stream, begun.as_bytes()).await.unwrap();
+        stream.write_all(begun.as_bytes()).await.unwrap();
         assert_eq!(talk.head().await.unwrap().status, 200, "{head}");
         drop(stream);
         let mut body = Vec::new();
