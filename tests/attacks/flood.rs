@@ -3,8 +3,8 @@
 use super::http2::plain;
 use super::scene::{Failures, Scene};
 use crate::support::frames::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, RST_STREAM, Said, WINDOW_UPDATE, block,
-    frame, integer,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, PING, RST_STREAM, SETTINGS, Said,
+    WINDOW_UPDATE, block, frame, integer,
 };
 use crate::support::{DEADLINE, Device, Tls};
 use std::time::Duration;
@@ -122,6 +122,18 @@ async fn data_without_bytes_ends_the_connection() {
         flood.drown("H2-05", first.chain((0..200).map(|_| empty.clone()))).await,
         "H2-05: the connection is still there"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pings_and_settings_of_a_client_that_reads_no_answer_cost_little() {
+    let flood = Flood::start().await;
+    // Whether the connection ends or is held back: what was asked for is not kept.
+    for (id, one) in [
+        ("H2-08 pings", frame(PING, 0, 0, &[7; 8])),
+        ("H2-08 settings", frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 9])),
+    ] {
+        flood.drown(id, std::iter::repeat_n(one.repeat(100), 500)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
