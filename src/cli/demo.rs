@@ -43,7 +43,11 @@ pub fn run(args: DemoArgs) -> ExitCode {
         if address.ip().is_loopback()
             && let Err(error) = TcpListener::bind(address)
         {
-            return fail_with(&format!("`{address}` cannot be listened on: {error}"));
+            let text = format!(
+                "`{address}` cannot be listened on: {error}; beside a demo that runs already, another one needs \
+                 `--dir`, `--listen` and `--admin` of its own"
+            );
+            return fail_with(&text);
         }
     }
     let options = Options { folder: dir, listen, admin };
