@@ -4,13 +4,13 @@
 //! which every process of the machine could read; a weak one is refused.
 
 use crate::config::{self, Config, ProviderKind};
-use crate::diagnostic::{Diagnostic, Source};
+use crate::diagnostic::{Diagnostic, Source, render_all};
 use crate::identity::totp::TotpSecret;
 use crate::identity::users_edit::{EditError, describe, replace, with_user};
 use crate::identity::users_file::{self, MAX_PASSWORD, NewUser, generate_password, hash_password};
 use clap::{Args, Subcommand};
 use std::error::Error as _;
-use std::io::Read as _;
+use std::io::{IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use zeroize::Zeroizing;
@@ -162,12 +162,21 @@ pub fn run(args: UserArgs) -> ExitCode {
                 eprintln!("  because: {source}");
                 cause = source.source();
             }
-            for Diagnostic { message, path, label, .. } in error.diagnostics() {
-                eprintln!("error: {message}\n  --> {}: {label}", path.display());
-            }
+            eprint!("{}", mistakes(&error));
             ExitCode::from(error.code())
         }
     }
+}
+
+/// The mistakes of the files that were read, with their lines.
+fn mistakes(error: &UserError) -> String {
+    let findings = error.diagnostics();
+    let sources: Vec<Source> = match error {
+        // Its places are those of a text that was never written.
+        UserError::Edit(EditError::Refused(_)) => Vec::new(),
+        _ => findings.iter().filter_map(|finding| read(&finding.path).ok()).collect(),
+    };
+    render_all(findings, &sources, std::io::stderr().is_terminal())
 }
 
 fn execute(args: UserArgs) -> Result<String, UserError> {
@@ -377,6 +386,17 @@ mod tests {
         let (after, _) = run_on(&after, "", "totp ann@corp.example --remove").unwrap();
         let (_, list) = run_on(&after.unwrap(), "", "list").unwrap();
         assert_eq!(list, "ann@corp.example\tAnn@corp.example\tstaff,hr\tpassword\tactive\n");
+    }
+
+    #[test]
+    fn a_mistake_in_a_file_is_shown_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("tiergate.yaml");
+        std::fs::write(&config, "version: 1\nlisten: { https: ['127.0.0.1:0'], htp: [] }\n").unwrap();
+        let words = ["user", "list", "--config", config.to_str().unwrap()];
+        let error = execute(Line::try_parse_from(words).unwrap().args).unwrap_err();
+        let told = mistakes(&error);
+        assert!(told.contains("tiergate.yaml:2:35") && told.contains("^^^"), "{told}");
     }
 
     #[test]

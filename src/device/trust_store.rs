@@ -271,8 +271,12 @@ fn ca_certificate(der: &[u8]) -> Result<CaCertificate, LoadError> {
         Ok(_) | Err(_) => return Err(LoadError::Certificate("it is not an authority's")),
     };
     let signs_crls = match parsed.key_usage() {
+        // Where it names no usage, it may do both (RFC 5280 §6.1.4 (n), §6.3.3 (f)): many roots are made so.
+        Ok(None) => true,
         Ok(Some(usage)) if usage.value.key_cert_sign() => usage.value.crl_sign(),
-        Ok(_) | Err(_) => return Err(LoadError::Certificate("it may not sign certificates (`keyCertSign`)")),
+        Ok(Some(_)) | Err(_) => {
+            return Err(LoadError::Certificate("it may not sign certificates (`keyCertSign`)"));
+        }
     };
     match parsed.extended_key_usage() {
         Ok(None) => {}

@@ -60,6 +60,7 @@ fn a_file_that_is_not_what_it_should_be_is_refused_whole() {
     let no_crl_sign = Made::root("root", |p| p.key_usages = vec![KeyUsagePurpose::KeyCertSign]);
     let stranger = Made::root("root", |_| {});
     let crl_list = root.crl(&[7], |_| {});
+    let plain = Made::root("plain", |p| p.key_usages.clear());
     // What rcgen refuses to sign: made by a twin that may.
     let twin = Made {
         params: root.params.clone(),
@@ -82,6 +83,12 @@ fn a_file_that_is_not_what_it_should_be_is_refused_whole() {
             "good, PEM list",
             good.clone(),
             Some(file("pem.crl", zoo::pem("X509 CRL", &crl_list).repeat(2).as_bytes())),
+            None,
+        ),
+        (
+            "an authority and a list of one that names no key usage",
+            file("plain.pem", plain.pem().as_bytes()),
+            Some(file("plain.crl", &plain.crl(&[7], |_| {}))),
             None,
         ),
         ("a list for some", good.clone(), Some(file("idp.crl", &scoped)), None),

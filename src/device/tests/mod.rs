@@ -244,6 +244,13 @@ fn only_a_path_of_authorities_to_the_configured_one_is_believed() {
     let no_sign = root.intermediate("no sign", |p| p.key_usages = vec![KeyUsagePurpose::CrlSign]);
     check("intermediate without keyCertSign", &[&no_sign.leaf("laptop", |_| {}), &no_sign], untrusted);
 
+    let plain = Made::root("plain", |p| p.key_usages.clear());
+    let trust = Estate::new().authority("plain", DeviceTrust::Issued, &[&plain], &[]).trust();
+    assert_eq!(
+        judge(&trust, &[&plain.leaf("laptop", |_| {}).der], NOW),
+        "issued laptop plain",
+        "a root that names no key usage (RFC 5280 section 6.1.4 (n))"
+    );
     let root = Made::root("short", |p| p.is_ca = IsCa::Ca(BasicConstraints::Constrained(0)));
     let trust = Estate::new().authority("short", DeviceTrust::Issued, &[&root], &[]).trust();
     let middle = root.intermediate("middle", |_| {});
