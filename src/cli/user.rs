@@ -8,6 +8,7 @@ use crate::diagnostic::{Diagnostic, Source, render_all};
 use crate::identity::totp::TotpSecret;
 use crate::identity::users_edit::{EditError, describe, replace, with_user};
 use crate::identity::users_file::{self, MAX_PASSWORD, NewUser, generate_password, hash_password};
+use crate::text::yaml;
 use clap::{Args, Subcommand};
 use std::error::Error as _;
 use std::io::{IsTerminal as _, Read as _};
@@ -171,12 +172,18 @@ pub fn run(args: UserArgs) -> ExitCode {
 /// The mistakes of the files that were read, with their lines.
 fn mistakes(error: &UserError) -> String {
     let findings = error.diagnostics();
-    let sources: Vec<Source> = match error {
-        // Its places are those of a text that was never written.
-        UserError::Edit(EditError::Refused(_)) => Vec::new(),
-        _ => findings.iter().filter_map(|finding| read(&finding.path).ok()).collect(),
-    };
-    render_all(findings, &sources, std::io::stderr().is_terminal())
+    // The places of what was refused are those of a text that was never written.
+    let unwritten = matches!(error, UserError::Edit(EditError::Refused(_)));
+    let read = |finding: &Diagnostic| read(&finding.path).ok().filter(|_| !unwritten);
+    let sources: Vec<Source> = findings.iter().filter_map(read).collect();
+    let shown: Vec<Diagnostic> = findings
+        .iter()
+        .map(|finding| match sources.iter().find(|source| source.path == finding.path) {
+            Some(source) => yaml::without_secrets(finding.clone(), source),
+            None => finding.clone(),
+        })
+        .collect();
+    render_all(&shown, &sources, std::io::stderr().is_terminal())
 }
 
 fn execute(args: UserArgs) -> Result<String, UserError> {
