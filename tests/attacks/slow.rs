@@ -90,8 +90,11 @@ async fn a_client_that_does_not_read_is_let_go_and_costs_little() {
     let scene = Scene::with(|config| config["limits"] = json!({ "stall_timeout": "2s" })).await;
     let head = scene.fill(b"GET /open/x HTTP/1.1\r\n{H}\r\n");
     let mut warm = Talk::new(scene.estate.connect("app.localhost", Device::None, Tls::H1).await);
+    let first = scene.clear();
     warm.write(&head).await.unwrap();
     warm.answer("GET").await.unwrap();
+    // Its line is written behind its answer, and must not be counted with what follows.
+    assert_eq!(scene.decisions(&first, 1).await.len(), 1);
     scene.upstream.answer_with(large);
     let (mark, before) = (scene.clear(), scene.estate.resident());
     let mut silent = Vec::new();
