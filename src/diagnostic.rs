@@ -3,11 +3,25 @@
 //! INVARIANT: rendering never panics and never costs more than the lines it shows, whatever the text
 //! or the span: both are clamped first.
 
+mod codes;
 mod findings;
+mod github;
+mod json;
+mod lints;
+mod place;
 mod render;
+mod report;
+mod sarif;
 
+pub use codes::{CODES, Code};
 pub use findings::Findings;
-pub use render::{render, render_all};
+pub use github::github;
+pub use json::json;
+pub use lints::{Level, Lint, Lints, Silenced};
+pub use place::{Position, Region};
+pub use render::{human, render, render_all};
+pub use report::Report;
+pub use sarif::sarif;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -66,6 +80,8 @@ pub struct Diagnostic {
     pub related: Option<Related>,
     /// The line may hold a secret: its place is told, and the line itself is not shown.
     pub private: bool,
+    /// The resource of a policy that it is about, so that its level can be set for that one.
+    pub resource: Option<String>,
 }
 
 /// A second place that a diagnostic speaks of.
@@ -90,7 +106,8 @@ impl Diagnostic {
         message: impl Into<String>,
     ) -> Self {
         let (path, message) = (path.to_path_buf(), bounded(message.into()));
-        Self { severity, code, message, path, span, label: String::new(), related: None, private: false }
+        let label = String::new();
+        Self { severity, code, message, path, span, label, related: None, private: false, resource: None }
     }
 
     /// An error at a place; an empty span is the whole file.
@@ -113,6 +130,13 @@ impl Diagnostic {
         self
     }
 
+    /// The same about a resource.
+    #[must_use]
+    pub fn about(mut self, resource: Option<&str>) -> Self {
+        self.resource = resource.map(str::to_owned);
+        self
+    }
+
     /// The same with a second place.
     #[must_use]
     pub fn also(mut self, path: &Path, span: Range<usize>, message: impl Into<String>) -> Self {
@@ -120,38 +144,20 @@ impl Diagnostic {
         self
     }
 
-    /// Its line and column, where it has a place in one of these files.
+    /// Where it stands in these files, if it has a place in one of them. What may be a secret is told
+    /// by its beginning only.
     #[must_use]
-    pub fn position(&self, sources: &[Source]) -> Option<Position> {
-        if self.span.is_empty() {
-            return None;
-        }
-        let source = sources.iter().find(|source| source.path == self.path)?;
-        Some(Position::of(&source.text, self.span.start))
+    pub fn region(&self, sources: &[Source]) -> Option<Region> {
+        let region = Region::of(sources, &self.path, &self.span)?;
+        Some(if self.private { region.beginning() } else { region })
     }
 }
 
-/// A place as editors count: both from 1, columns in characters.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Position {
-    /// The line.
-    pub line: usize,
-    /// The character in the line.
-    pub column: usize,
-}
-
-impl Position {
-    /// The place of a byte in a text; an offset beyond its end is the end.
+impl Related {
+    /// Where it is in these files, if it has a place in one of them.
     #[must_use]
-    pub fn of(text: &str, offset: usize) -> Self {
-        let offset = floor(text, offset);
-        let before = text.get(..offset).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let in_line = before.get(line_start..).unwrap_or_default();
-        Self {
-            line: 1 + before.bytes().filter(|byte| *byte == b'\n').count(),
-            column: 1 + in_line.chars().filter(|c| *c != '\u{feff}').count(),
-        }
+    pub fn region(&self, sources: &[Source]) -> Option<Region> {
+        Region::of(sources, &self.path, &self.span)
     }
 }
 

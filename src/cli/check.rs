@@ -1,11 +1,11 @@
 //! `tiergate check`: what is wrong with a policy, before it is used.
 
+use super::UNUSABLE;
 use crate::config;
-use crate::diagnostic::{Diagnostic, Position, Severity, Source, render};
-use crate::policy::{Known, resolve, resolve_known};
+use crate::diagnostic::{CODES, Code, Report, did_you_mean, github, human, json, sarif};
+use crate::policy::{self, Known};
 use crate::policy_files::{self, ReadError};
 use clap::{Args, ValueEnum};
-use serde::Serialize;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
@@ -23,136 +23,109 @@ pub struct CheckArgs {
     /// The `tiergate.yaml` that they run with: checked too, and what the policies name in it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// For people, or one JSON document
+    /// How findings are written
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
+    /// Say what a code means and what to do about it, and check nothing
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["config", "format", "dir"])]
+    pub explain: Option<String>,
 }
 
 /// How findings are written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Format {
-    /// With the lines they speak of.
+    /// For people, with the lines they speak of
     Human,
-    /// One document.
+    /// One JSON document
     Json,
+    /// Workflow commands that GitHub Actions shows beside the lines
+    Github,
+    /// A SARIF 2.1.0 log, for code scanning and editors
+    Sarif,
 }
 
-/// What was found, with the files it was found in.
-struct Checked {
-    sources: Vec<Source>,
-    findings: Vec<Diagnostic>,
+impl Format {
+    /// A report in this form, ending with a line end.
+    #[must_use]
+    pub fn write(self, report: &Report, styled: bool) -> String {
+        match self {
+            Self::Human => human(report, styled),
+            Self::Json => json(report),
+            Self::Github => github(report),
+            Self::Sarif => sarif(report),
+        }
+    }
 }
 
 /// Runs the command: findings on stdout, everything else on stderr.
 #[must_use]
 pub fn run(args: &CheckArgs) -> ExitCode {
-    let styled = args.format == Format::Human && io::stdout().is_terminal();
-    match check(args) {
-        Ok(checked) => {
-            let text = match args.format {
-                Format::Human => human(&checked, styled),
-                Format::Json => json(&checked),
-            };
+    let answer = match &args.explain {
+        Some(code) => explain(code).map(|text| (text, 0)),
+        None => check(args).map_err(|error| with_causes(&error)).map(|report| {
+            let styled = io::stdout().is_terminal();
+            (args.format.write(&report, styled), u8::from(!report.is_clean()))
+        }),
+    };
+    match answer {
+        Ok((text, code)) => {
             // A reader that goes away has read enough; the exit code is still the answer.
             let _ = io::stdout().lock().write_all(text.as_bytes());
-            ExitCode::from(u8::from(worth_an_exit_code(&checked.findings)))
+            ExitCode::from(code)
         }
         Err(error) => {
-            let mut text = format!("error: {error}");
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                let _ = write!(text, ": {error}");
-                cause = error.source();
-            }
-            let _ = writeln!(io::stderr().lock(), "{text}");
-            ExitCode::from(2)
+            let _ = writeln!(io::stderr().lock(), "error: {error}");
+            ExitCode::from(UNUSABLE)
         }
     }
 }
 
-fn check(args: &CheckArgs) -> Result<Checked, ReadError> {
-    let policies = policy_files::read(&args.dir)?;
-    let Some(path) = &args.config else {
-        let (_, findings) = resolve(&policies, None);
-        return Ok(Checked { sources: policies, findings });
+fn with_causes(error: &ReadError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// What the documentation says of a code.
+fn explain(id: &str) -> Result<String, String> {
+    let upper = id.to_ascii_uppercase();
+    let Some(code) = Code::find(&upper) else {
+        let meant = did_you_mean(&upper, CODES.iter().map(|code| code.id));
+        let meant = meant.map_or_else(String::new, |meant| format!("; {meant}"));
+        return Err(format!("no finding has the code `{id}`{meant}"));
     };
+    let Code { id, severity, meaning, remedy } = code;
+    let severity = severity.as_str();
+    let level = if code.has_level() { "\nits level can be changed with `lints` in a policy" } else { "" };
+    Ok(format!("{severity}[{id}]: {meaning}\nwhat to do: {remedy}{level}\nsee {}\n", code.help()))
+}
+
+fn check(args: &CheckArgs) -> Result<Report, ReadError> {
+    let policies = policy_files::read(&args.dir)?;
+    let Some(path) = &args.config else { return Ok(policy::check(policies, None)) };
     let file = policy_files::read_file(path.clone())?;
-    let mut checked = match config::resolve(&file) {
+    let mut report = match config::resolve(&file) {
         Ok(config) => {
             let upstreams: Vec<_> = config.upstreams.into_keys().collect();
             let providers: Vec<_> =
                 config.identity.providers.into_iter().map(|provider| provider.name).collect();
             let login_host = config.identity.login_host;
             let known = Known { upstreams: &upstreams, providers: &providers, login_host: &login_host };
-            let (_, findings) = resolve_known(&policies, known);
-            Checked { sources: policies, findings }
+            policy::check(policies, Some(known))
         }
         // The policies' own mistakes are said all the same; what they name in it is not known.
         Err(mut findings) => {
-            findings.extend(resolve(&policies, None).1);
-            Checked { sources: policies, findings }
+            let mut report = policy::check(policies, None);
+            findings.append(&mut report.findings);
+            Report { findings, ..report }
         }
     };
-    checked.sources.push(file);
-    Ok(checked)
-}
-
-fn worth_an_exit_code(findings: &[Diagnostic]) -> bool {
-    findings.iter().any(|finding| finding.severity > Severity::Note)
-}
-
-fn human(checked: &Checked, styled: bool) -> String {
-    let Checked { sources, findings } = checked;
-    let mut text = String::new();
-    for finding in findings {
-        text.push_str(&render(finding, sources, styled));
-        text.push('\n');
-    }
-    let count = |severity| findings.iter().filter(|finding| finding.severity == severity).count();
-    let counts = [(Severity::Error, "error"), (Severity::Warning, "warning"), (Severity::Note, "note")]
-        .map(|(severity, word)| (count(severity), word))
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, word)| format!("{count} {word}{}", if count == 1 { "" } else { "s" }))
-        .collect::<Vec<_>>();
-    let files = sources.len();
-    let of = format!("{files} file{}", if files == 1 { "" } else { "s" });
-    let what = if counts.is_empty() { format!("ok: {of}") } else { format!("{} in {of}", counts.join(", ")) };
-    text.push_str(&what);
-    text.push('\n');
-    text
-}
-
-/// One finding as machines read it.
-#[derive(Serialize)]
-struct Finding<'a> {
-    severity: &'static str,
-    code: &'static str,
-    message: &'a str,
-    label: &'a str,
-    file: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    column: Option<usize>,
-}
-
-fn json(checked: &Checked) -> String {
-    let each = |finding: &Diagnostic| {
-        let position = finding.position(&checked.sources);
-        serde_json::to_value(Finding {
-            severity: finding.severity.as_str(),
-            code: finding.code,
-            message: &finding.message,
-            label: &finding.label,
-            file: finding.path.display().to_string(),
-            line: position.map(|Position { line, column: _ }| line),
-            column: position.map(|Position { line: _, column }| column),
-        })
-    };
-    // Strings and numbers only, so this cannot fail.
-    let findings: Vec<_> = checked.findings.iter().filter_map(|finding| each(finding).ok()).collect();
-    format!("{}\n", serde_json::json!({ "ok": !worth_an_exit_code(&checked.findings), "findings": findings }))
+    report.sources.push(file);
+    Ok(report)
 }
 
 #[cfg(test)]
@@ -177,11 +150,15 @@ upstreams: { app: { addresses: [127.0.0.1:80] } }
         if let Some(config) = config {
             fs::write(&path, config).unwrap();
         }
-        let args =
-            CheckArgs { dir: dir.path().to_path_buf(), config: config.map(|_| path), format: Format::Human };
+        let args = CheckArgs {
+            dir: dir.path().to_path_buf(),
+            config: config.map(|_| path),
+            format: Format::Human,
+            explain: None,
+        };
         let code = format!("{:?}", run(&args));
         match check(&args) {
-            Ok(checked) => (code, human(&checked, false) + &json(&checked)),
+            Ok(report) => (code, human(&report, false) + &json(&report)),
             Err(error) => (code, error.to_string()),
         }
     }
@@ -210,5 +187,25 @@ upstreams: { app: { addresses: [127.0.0.1:80] } }
             outcome(Some(&GOOD.replace("upstream: app", "upstream: app, deny: [{ methods: [GET] }]")), None);
         assert_eq!(code, format!("{:?}", ExitCode::SUCCESS));
         assert!(text.contains("note[P0301]") && text.contains("1 note in 1 file"), "{text}");
+    }
+
+    #[test]
+    fn a_code_is_explained_and_a_misspelt_one_is_corrected() {
+        insta::assert_snapshot!(explain("p0201").unwrap(), @r#"
+        warning[P0201]: a path lowers the tier of what is around it
+        what to do: make sure it is meant; a resource of its own says it more clearly
+        its level can be changed with `lints` in a policy
+        see docs/diagnostics.md#policies-p
+        "#);
+        insta::assert_snapshot!(explain("P0301").unwrap(), @r#"
+        note[P0301]: a `deny` of `GET` does not refuse `HEAD`
+        what to do: add `HEAD` if it is meant
+        its level can be changed with `lints` in a policy
+        see docs/diagnostics.md#policies-p
+        "#);
+        insta::assert_snapshot!(explain("X0102").unwrap_err(), @"no finding has the code `X0102`; did you mean `Y0102`?");
+        for code in CODES {
+            assert!(explain(code.id).unwrap().contains(code.remedy));
+        }
     }
 }

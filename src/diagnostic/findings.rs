@@ -1,6 +1,7 @@
 //! The findings of one load, bounded.
 
-use super::{Diagnostic, Position, Severity, Source};
+use super::lints::Verdict;
+use super::{Diagnostic, Lints, Severity, Silenced, Source};
 
 /// How many findings are kept: nobody reads more, and each costs time and memory.
 const MOST: usize = 200;
@@ -11,11 +12,43 @@ pub struct Findings {
     list: Vec<Diagnostic>,
     dropped: usize,
     errors: usize,
+    /// Errors that no lint made.
+    mistakes: usize,
+    silenced: Vec<Silenced>,
+    silenced_in_all: usize,
+    lints: Lints,
+}
+
+/// What is left when everything is said.
+#[derive(Debug, Default)]
+pub struct Sorted {
+    /// What is to be said, by file and place; with a last one where some were dropped.
+    pub findings: Vec<Diagnostic>,
+    /// What a lint silenced, by file and place, bounded.
+    pub silenced: Vec<Silenced>,
+    /// How many were silenced, dropped ones included.
+    pub silenced_in_all: usize,
 }
 
 impl Findings {
-    /// Adds one.
-    pub fn push(&mut self, finding: Diagnostic) {
+    /// Adds one, at the level that a lint gives it.
+    pub fn push(&mut self, mut finding: Diagnostic) {
+        self.mistakes += usize::from(finding.severity == Severity::Error);
+        match self.lints.judge(&finding) {
+            Verdict::AsItIs => {}
+            Verdict::Level(severity, place) => {
+                finding.severity = severity;
+                let gap = if finding.label.is_empty() { "" } else { "; " };
+                finding.label = format!("{}{gap}its level is set at {place}", finding.label);
+            }
+            Verdict::Silenced(reason) => {
+                self.silenced_in_all += 1;
+                if self.silenced.len() < MOST {
+                    self.silenced.push(Silenced { finding, reason });
+                }
+                return;
+            }
+        }
         let is_error = finding.severity == Severity::Error;
         self.errors += usize::from(is_error);
         if self.list.len() < MOST {
@@ -33,6 +66,12 @@ impl Findings {
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.errors > 0
+    }
+
+    /// Whether one of them is an error in itself, and not one that a lint made of a warning or note.
+    #[must_use]
+    pub fn has_mistakes(&self) -> bool {
+        self.mistakes > 0
     }
 
     /// How many there are, dropped ones included.
@@ -53,33 +92,41 @@ impl Findings {
         self.list.len() < MOST / 5
     }
 
+    /// The levels that are set, to be filled before anything is found.
+    pub fn lints(&mut self) -> &mut Lints {
+        &mut self.lints
+    }
+
     /// All of them, by file and place; with a last one where some were dropped.
     #[must_use]
     pub fn into_sorted(self, sources: &[Source]) -> Vec<Diagnostic> {
-        let order = |finding: &Diagnostic| sources.iter().position(|source| source.path == finding.path);
-        let mut list = self.list;
-        list.sort_by_key(|finding| (order(finding), finding.span.start));
-        if self.dropped > 0
-            && let Some(path) = list.last().map(|last| last.path.clone())
+        self.into_all(sources).findings
+    }
+
+    /// The same, with what was silenced.
+    #[must_use]
+    pub fn into_all(self, sources: &[Source]) -> Sorted {
+        let Self {
+            list: mut findings,
+            dropped,
+            errors,
+            mistakes: _,
+            mut silenced,
+            silenced_in_all,
+            lints: _,
+        } = self;
+        let order = |finding: &Diagnostic| {
+            (sources.iter().position(|source| source.path == finding.path), finding.span.start)
+        };
+        findings.sort_by_key(order);
+        silenced.sort_by_key(|silenced| order(&silenced.finding));
+        if dropped > 0
+            && let Some(path) = findings.last().map(|last| last.path.clone())
         {
-            let message = format!("{} more findings are not shown", self.dropped);
-            let severity = if self.errors > 0 { Severity::Error } else { Severity::Warning };
-            list.push(Diagnostic::new(severity, "Y0100", &path, 0..0, message));
+            let message = format!("{dropped} more findings are not shown");
+            let severity = if errors > 0 { Severity::Error } else { Severity::Warning };
+            findings.push(Diagnostic::new(severity, "Y0100", &path, 0..0, message));
         }
-        list
-    }
-}
-
-impl Position {
-    /// The starts of a text's lines, so that many places are found quickly.
-    #[must_use]
-    pub fn line_starts(text: &str) -> Vec<usize> {
-        std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
-    }
-
-    /// The line (from 1) of an offset, by [`Position::line_starts`].
-    #[must_use]
-    pub fn line_of(starts: &[usize], offset: usize) -> usize {
-        starts.partition_point(|start| *start <= offset).max(1)
+        Sorted { findings, silenced, silenced_in_all }
     }
 }

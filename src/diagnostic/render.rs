@@ -1,6 +1,6 @@
 //! Findings as people read them: the place, the line, a caret, and what was meant.
 
-use super::{Diagnostic, Position, Severity, Source, floor};
+use super::{Diagnostic, Position, Region, Report, Severity, Source, floor};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use std::ops::Range;
 use std::path::Path;
@@ -41,6 +41,19 @@ pub fn render_all(findings: &[Diagnostic], sources: &[Source], styled: bool) -> 
     each.join("\n")
 }
 
+/// A report for people: each finding in full, then one line that counts.
+#[must_use]
+pub fn human(report: &Report, styled: bool) -> String {
+    let mut text = String::new();
+    for finding in &report.findings {
+        text.push_str(&render(finding, &report.sources, styled));
+        text.push('\n');
+    }
+    text.push_str(&report.summary());
+    text.push('\n');
+    text
+}
+
 /// Adds the place to a group: with the line where it can be shown, otherwise by name.
 fn place<'a>(
     group: Group<'a>,
@@ -79,8 +92,8 @@ fn place_only<'a>(
     sources: &[Source],
 ) -> Group<'a> {
     let mut origin = Origin::path(finding.path.display().to_string());
-    if let Some(position) = finding.position(sources) {
-        origin = origin.line(position.line).char_column(position.column);
+    if let Some(Region { start, end: _ }) = finding.region(sources) {
+        origin = origin.line(start.line).char_column(start.column);
     }
     let group =
         group.element(origin).element(Level::NOTE.message("the line may hold a secret and is not shown"));

@@ -1,6 +1,8 @@
 use super::*;
 use proptest::prelude::*;
 
+mod formats;
+
 fn shown(text: &str, span: Range<usize>) -> String {
     let source = Source { path: PathBuf::from("policies/tickets.yaml"), text: text.to_owned() };
     let finding = Diagnostic::error("P0102", &source.path, span, "unknown group `enginering`")

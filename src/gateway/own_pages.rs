@@ -13,6 +13,7 @@ use crate::login::{self, Login, Visitor};
 use crate::pages::{self, DeviceView, MyAccess, Row, RowState, SessionView};
 use crate::session::LiveSession;
 use crate::snapshot::Snapshot;
+use crate::text::prefix::RESERVED;
 use axum::Router;
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
@@ -33,9 +34,6 @@ const MAX_PAGE: usize = 4 * 1024 * 1024;
 const FORM_WITHIN: Duration = Duration::from_secs(15);
 /// How long the published keys may be kept; far shorter than keys live.
 const JWKS_MAX_AGE: &str = "public, max-age=300";
-
-/// The path that is reserved on every host.
-pub const RESERVED: &str = "/.tiergate";
 
 /// The routers of the pages.
 pub struct Pages {

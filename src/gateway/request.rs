@@ -5,52 +5,10 @@ use super::headers;
 use crate::access::Reason;
 use crate::identity::Bearer;
 use crate::session::{LiveSession, Person};
+use crate::text::method;
 use http::{HeaderMap, Method, header};
 use pingora::http::RequestHeader;
 use std::sync::Arc;
-
-/// The methods that may be forwarded (RFC 9110, RFC 5789, `WebDAV` and its kin). The rest is refused:
-/// `TRACE` and `TRACK` mirror credentials, `CONNECT` opens a tunnel, and a method that nobody has
-/// heard of is read differently by everybody.
-const METHODS: &[&str] = &[
-    "GET",
-    "HEAD",
-    "POST",
-    "PUT",
-    "DELETE",
-    "PATCH",
-    "OPTIONS",
-    "QUERY",
-    "PROPFIND",
-    "PROPPATCH",
-    "MKCOL",
-    "COPY",
-    "MOVE",
-    "LOCK",
-    "UNLOCK",
-    "REPORT",
-    "SEARCH",
-    "MKCALENDAR",
-    "ACL",
-    "BIND",
-    "UNBIND",
-    "REBIND",
-    "LABEL",
-    "LINK",
-    "UNLINK",
-    "MERGE",
-    "CHECKIN",
-    "CHECKOUT",
-    "UPDATE",
-    "UNCHECKOUT",
-    "VERSION-CONTROL",
-    "BASELINE-CONTROL",
-    "MKACTIVITY",
-    "MKWORKSPACE",
-    "ORDERPATCH",
-    "MKREDIRECTREF",
-    "UPDATEREDIRECTREF",
-];
 
 /// What a client asks for.
 #[derive(Clone, Debug)]
@@ -161,7 +119,7 @@ pub fn read(head: &RequestHeader) -> Result<Reading, Reason> {
     let raw = std::str::from_utf8(head.raw_path()).map_err(|_| Reason::AmbiguousRequest)?;
     let (authority, target) = authority_and_target(head, raw)?;
     let parsed = canonical::authority(authority).map_err(|_| Reason::AmbiguousRequest)?;
-    if !METHODS.contains(&head.method.as_str()) {
+    if !method::FORWARDED.contains(&head.method.as_str()) {
         return Err(Reason::MethodRefused);
     }
     if head.headers.get(header::EXPECT).is_some_and(|v| !v.as_bytes().eq_ignore_ascii_case(b"100-continue")) {

@@ -3,6 +3,8 @@
 //! Invariant: nothing here does I/O. Text arrives as [`crate::diagnostic::Source`]s.
 
 mod definitions;
+mod hosts;
+mod lints;
 mod locate;
 mod model;
 mod names;
@@ -19,7 +21,7 @@ pub use model::{
     Authentication, Cors, Group, Methods, Network, Origin, Policy, RateLimit, RateLimitBy, Resource, Rule,
     Section, Service, ServiceEntry, ServiceId, SessionLimits, older_than, within,
 };
-pub use resolve::{Known, resolve, resolve_known};
+pub use resolve::{Known, check, resolve, resolve_known};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -161,6 +161,12 @@ impl Rule {
 }
 
 impl Methods {
+    /// The methods that are listed.
+    #[must_use]
+    pub fn as_slice(&self) -> &[String] {
+        &self.0
+    }
+
     /// Whether this method is listed. Methods are case-sensitive (RFC 9110 §9.1).
     #[must_use]
     pub fn contain(&self, method: &str) -> bool {

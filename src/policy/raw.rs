@@ -18,6 +18,7 @@ pub(super) struct File {
     pub services: Key<Entries<Service>>,
     pub authentication: Key<Vec<At<Authentication>>>,
     pub resources: Key<Vec<At<Resource>>>,
+    pub lints: Key<Vec<At<Lint>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -112,4 +113,13 @@ pub(super) struct Cors {
     pub headers: Texts,
     pub credentials: Key<bool>,
     pub max_age: Key<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Lint {
+    pub code: Key<String>,
+    pub level: Key<String>,
+    pub resource: Key<String>,
+    pub reason: Key<String>,
 }

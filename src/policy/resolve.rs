@@ -1,9 +1,10 @@
 //! From files to one policy: everything merged, every name followed, every mistake reported at once.
 
 use super::definitions::Definitions;
+use super::lints::NamedByLint;
 use super::names::{GROUP, NETWORK, Names, RESOURCE, SERVICE};
 use super::{Origin, Policy, raw};
-use crate::diagnostic::{Diagnostic, Findings, Position, Severity, Source, did_you_mean};
+use crate::diagnostic::{Diagnostic, Findings, Position, Report, Severity, Source, did_you_mean};
 use crate::text::yaml;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,15 @@ pub fn resolve_known(files: &[Source], known: Known<'_>) -> (Option<Policy>, Vec
     Resolver::new(files, Some(known.upstreams), Some(known)).run()
 }
 
+/// What a person should know about the files, what their lints silence included.
+#[must_use]
+pub fn check(files: Vec<Source>, known: Option<Known<'_>>) -> Report {
+    let mut resolver = Resolver::new(&files, known.map(|known| known.upstreams), known);
+    resolver.policy();
+    let sorted = resolver.findings.into_all(&files);
+    Report::new(files, sorted)
+}
+
 /// A place in a file, kept for a later finding.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
@@ -59,6 +69,10 @@ pub(super) struct Resolver<'a> {
     pub services: Names,
     pub resources: Names,
     pub known: Option<Known<'a>>,
+    /// The resource that is being read.
+    pub current: Option<String>,
+    /// The resources that lints name.
+    pub named_by_lints: Vec<NamedByLint>,
     /// The upstreams that the configuration knows.
     upstreams: Option<&'a [String]>,
     weight: usize,
@@ -76,6 +90,8 @@ impl<'a> Resolver<'a> {
             services: Names::new(SERVICE),
             resources: Names::new(RESOURCE),
             known,
+            current: None,
+            named_by_lints: Vec::new(),
             upstreams,
             weight: 0,
         }
@@ -102,20 +118,30 @@ impl<'a> Resolver<'a> {
         self.complete = raw.iter().all(Result::is_ok);
         self.lines = self.files.iter().map(|file| Position::line_starts(&file.text)).collect();
 
+        let mut read = Vec::with_capacity(raw.len());
+        for (file, raw) in raw.into_iter().enumerate() {
+            match raw {
+                Ok(mut raw) => {
+                    self.lints(file, std::mem::take(&mut raw.lints));
+                    read.push((file, raw));
+                }
+                Err(finding) => self.findings.push(finding),
+            }
+        }
         let mut definitions = Definitions::default();
         let mut authentication = Vec::new();
         let mut resources = Vec::new();
-        for (file, raw) in raw.into_iter().enumerate() {
-            let raw = match raw {
-                Ok(raw) => raw,
-                Err(finding) => {
-                    self.findings.push(finding);
-                    continue;
-                }
-            };
-            // Destructured without `..`: see `raw`.
-            let raw::File { version, groups, networks, services, authentication: auth, resources: list } =
-                raw;
+        for (file, raw) in read {
+            // Destructured without `..`: see `raw`. The lints were taken out above.
+            let raw::File {
+                version,
+                groups,
+                networks,
+                services,
+                authentication: auth,
+                resources: list,
+                lints: _,
+            } = raw;
             self.version(file, version);
             self.define_groups(file, groups, &mut definitions);
             self.define_networks(file, networks, &mut definitions);
@@ -130,8 +156,9 @@ impl<'a> Resolver<'a> {
         // References only now: a name may be used before, and in another file than, its definition.
         let authentication = self.authentication(authentication);
         let (resources, hosts, upstreams) = self.all_resources(resources, &definitions);
-        // Behind an error a name may look unused only because the reference to it is misspelt.
-        if !self.findings.has_errors() {
+        self.follow_lints();
+        // Behind a mistake a name may look unused only because the reference to it is misspelt.
+        if !self.findings.has_mistakes() {
             self.groups.warn_unused(&mut self.findings);
             self.networks.warn_unused(&mut self.findings);
             self.services.warn_unused(&mut self.findings);
@@ -139,6 +166,7 @@ impl<'a> Resolver<'a> {
                 let message = "no resource is defined, so nobody can reach anything";
                 self.findings.push(Diagnostic::new(Severity::Warning, "P0204", &first.path, 0..0, message));
             }
+            self.stale_lints();
         }
         let Definitions { groups, memberships, networks: _, services, spiffe } = definitions;
         Some(Policy {
@@ -205,7 +233,8 @@ impl<'a> Resolver<'a> {
         label: impl Into<String>,
     ) {
         let Place { path, span } = self.place(file, span);
-        self.findings.push(Diagnostic::new(severity, code, &path, span, message).label(label));
+        let finding = Diagnostic::new(severity, code, &path, span, message).label(label);
+        self.findings.push(finding.about(self.current.as_deref()));
     }
 
     /// The index of an upstream among those that resources name.

@@ -1,23 +1,13 @@
 //! Resources: names, hosts, upstreams; what their paths and traffic keys say is beside this file.
 
 use super::definitions::Definitions;
+use super::hosts::HostsSeen;
 use super::locate::Hosts;
-use super::names::shorten;
-use super::resolve::{Place, Resolver};
+use super::resolve::Resolver;
 use super::rules::List;
 use super::{RateLimitBy, Resource, Section, raw};
 use crate::access::Tier;
-use crate::diagnostic::Diagnostic;
-use crate::text::host;
 use crate::text::yaml::At;
-use std::collections::HashMap;
-
-/// The hosts seen so far, and where.
-#[derive(Default)]
-struct HostsSeen {
-    hosts: Hosts,
-    places: HashMap<String, (Place, String)>,
-}
 
 impl Resolver<'_> {
     /// All resources, by host, and the upstreams that they name.
@@ -33,7 +23,9 @@ impl Resolver<'_> {
             let index = resources.len();
             resources.push(self.resource(file, index, raw, definitions, &mut seen, &mut upstreams));
         }
-        (resources, seen.hosts, upstreams)
+        self.current = None;
+        self.also_covered(&resources, &seen);
+        (resources, seen.into_hosts(), upstreams)
     }
 
     fn resource(
@@ -59,6 +51,7 @@ impl Resolver<'_> {
         let place = name.as_ref().map_or_else(|| span.clone(), |name| name.span.clone());
         let origin = self.origin(file, &place);
         let name = name.map_or_else(String::new, |name| name.value);
+        self.current = Some(name.clone());
 
         let tier = self.needed(file, tier, "tier", &place).and_then(|tier| self.tier(file, &tier));
         let hosts = self.needed(file, hosts, "hosts", &place);
@@ -103,47 +96,5 @@ impl Resolver<'_> {
             subject_limits,
             origin,
         }
-    }
-
-    /// One host of one resource: canonical, and of no other.
-    fn host(&mut self, file: usize, resource: usize, text: &At<String>, name: &str, seen: &mut HostsSeen) {
-        let written = shorten(&text.value);
-        if let Err(error) = host::check_pattern(&text.value) {
-            self.error(
-                file,
-                "Y0111",
-                text.span.clone(),
-                format!("`{written}` is not a host"),
-                error.to_string(),
-            );
-            return;
-        }
-        if self.known.is_some_and(|known| known.login_host == text.value) {
-            let label = "people sign in there; give the resource a host of its own";
-            self.error(file, "P0117", text.span.clone(), format!("`{written}` is the `login_host`"), label);
-        }
-        let place = self.place(file, text.span.clone());
-        if let Some((first, of)) = seen.places.get(&text.value) {
-            let message = if of == name {
-                format!("host `{written}` stands twice in resource `{}`", shorten(name))
-            } else {
-                format!("host `{written}` belongs to two resources")
-            };
-            self.findings.push(
-                Diagnostic::error("P0108", &place.path, place.span, message)
-                    .label("a host is one resource; use `paths` to treat parts of it differently")
-                    .also(
-                        &first.path,
-                        first.span.clone(),
-                        format!("first stated here, by `{}`", shorten(of)),
-                    ),
-            );
-            return;
-        }
-        seen.places.insert(text.value.clone(), (place, name.to_owned()));
-        match text.value.strip_prefix("*.") {
-            Some(suffix) => seen.hosts.wildcard.insert(suffix.to_owned(), resource),
-            None => seen.hosts.exact.insert(text.value.clone(), resource),
-        };
     }
 }

@@ -6,12 +6,12 @@ use super::resolve::Resolver;
 use super::{Methods, Rule, raw};
 use crate::access::GroupSet;
 use crate::diagnostic::Severity;
-use crate::text::method::{self, Method};
+use crate::text::method;
 use crate::text::yaml::{At, Key};
 use ipnet::IpNet;
 
 /// Rules are compared with so many before them: the cost is the product.
-const COMPARED: usize = 64;
+pub(super) const COMPARED: usize = 64;
 
 /// Which list a rule stands in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -117,22 +117,9 @@ impl Resolver<'_> {
         let list = self.list(file, key, "methods")?;
         for text in &list {
             let written = shorten(&text.value);
-            match method::judge(&text.value) {
-                Method::Known => {}
-                Method::Unusual => {
-                    let message = format!("`{written}` is an unusual method");
-                    self.report(
-                        Severity::Note,
-                        file,
-                        "P0302",
-                        text.span.clone(),
-                        message,
-                        "matched as it is written",
-                    );
-                }
-                Method::Wrong(why) => {
-                    self.error(file, "Y0114", text.span.clone(), format!("unknown method `{written}`"), why);
-                }
+            if let Err(error) = method::check(&text.value) {
+                let message = format!("unknown method `{written}`");
+                self.error(file, "Y0114", text.span.clone(), message, error.to_string());
             }
         }
         let has = |method: &str| list.iter().any(|text| text.value == method);
@@ -151,6 +138,19 @@ impl Resolver<'_> {
         Some(Methods(list.into_iter().map(|text| text.value).collect()))
     }
 
+    /// Own `deny` rules that one which the path inherits makes needless.
+    pub fn inherited_already(&mut self, file: usize, own: &[At<Rule>], inherited: &[Rule]) {
+        for rule in own {
+            if let Some(by) = inherited.iter().take(COMPARED).find(|by| covers(by, &rule.value)) {
+                let label = format!(
+                    "the path inherits the `deny` at {}, which matches whatever this one does",
+                    by.origin.0
+                );
+                self.error(file, "P0106", rule.span.clone(), "this rule is never reached", label);
+            }
+        }
+    }
+
     /// Own `allow` rules that a `deny` always overrides.
     pub fn overridden(&mut self, file: usize, allow: &[At<Rule>], deny: &[Rule]) {
         for rule in allow {
@@ -160,6 +160,15 @@ impl Resolver<'_> {
             }
         }
     }
+}
+
+/// Whether two lists of rules say the same, in whatever order.
+pub(super) fn equivalent(own: &[At<Rule>], other: &[Rule]) -> bool {
+    let same = |a: &Rule, b: &Rule| covers(a, b) && covers(b, a);
+    own.len() == other.len()
+        && own.len() <= COMPARED
+        && own.iter().all(|own| other.iter().any(|other| same(&own.value, other)))
+        && other.iter().all(|other| own.iter().any(|own| same(&own.value, other)))
 }
 
 /// About how many bytes a rule takes.

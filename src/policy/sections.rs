@@ -7,7 +7,7 @@ use super::definitions::Definitions;
 use super::locate::by_segments;
 use super::names::shorten;
 use super::resolve::Resolver;
-use super::rules::{List, weight};
+use super::rules::{List, equivalent, weight};
 use super::{Rule, Section, raw};
 use crate::access::Tier;
 use crate::diagnostic::{Diagnostic, Severity};
@@ -19,7 +19,7 @@ struct Own {
     prefix: At<String>,
     tier: Option<At<Tier>>,
     allow: Option<Vec<At<Rule>>>,
-    deny: Vec<Rule>,
+    deny: Vec<At<Rule>>,
 }
 
 impl Resolver<'_> {
@@ -82,7 +82,6 @@ impl Resolver<'_> {
         let tier = tier.0.and_then(|text| self.tier(file, &text).map(|tier| text.with(tier)));
         let allow = self.rules(file, allow, List::Allow, definitions);
         let deny = self.rules(file, deny, List::Deny, definitions).unwrap_or_default();
-        let deny = deny.into_iter().map(|rule| rule.value).collect();
         let prefix = self.needed(file, prefix, "prefix", &span)?;
         self.prefix(file, &prefix);
         if prefix.value == "/" {
@@ -104,6 +103,11 @@ impl Resolver<'_> {
             let message = format!("`{}` is not a canonical path", shorten(&text.value));
             self.error(file, "P0107", text.span.clone(), message, error.to_string());
         }
+        if prefix::covers(prefix::RESERVED, &text.value) {
+            let message = format!("`{}` is tiergate's own", shorten(&text.value));
+            let label = "tiergate answers there itself on every host, and no rule has a say";
+            self.error(file, "P0122", text.span.clone(), message, label);
+        }
     }
 
     fn section(&mut self, file: usize, own: Own, from: &Section, parent: Option<usize>) -> Option<Section> {
@@ -113,16 +117,27 @@ impl Resolver<'_> {
         if !self.weigh(file, &prefix.span, weighs + size_of::<Section>()) {
             return None;
         }
+        let inside =
+            if from.prefix.is_empty() { "the resource".to_owned() } else { format!("`{}`", from.prefix) };
         if let Some(tier) = tier.as_ref().filter(|tier| tier.value < from.tier) {
-            let inside =
-                if from.prefix.is_empty() { "the resource".to_owned() } else { format!("`{}`", from.prefix) };
             let message =
                 format!("path `{}` lowers the tier from `{}` to `{}`", prefix.value, from.tier, tier.value);
             let label = format!("{inside} is `{}`", from.tier);
             self.report(Severity::Warning, file, "P0201", tier.span.clone(), message, label);
         }
+        // That it states nothing at all is another mistake, and behind one what it inherits is not known.
+        let states = (tier.is_some() || allow.is_some()) && !self.findings.has_mistakes();
+        let as_inherited = own_deny.is_empty()
+            && tier.as_ref().is_none_or(|tier| tier.value == from.tier)
+            && allow.as_ref().is_none_or(|allow| equivalent(allow, &from.allow));
+        if states && as_inherited {
+            let message = format!("path `{}` changes nothing", prefix.value);
+            let label = format!("what it states is what it would inherit from {inside}; leave the path out");
+            self.report(Severity::Warning, file, "P0210", prefix.span.clone(), message, label);
+        }
+        self.inherited_already(file, &own_deny, &from.deny);
         let mut deny = from.deny.clone();
-        deny.extend(own_deny);
+        deny.extend(own_deny.into_iter().map(|rule| rule.value));
         if let Some(allow) = &allow {
             self.overridden(file, allow, &deny);
         }

@@ -2,11 +2,33 @@
 
 use super::names::shorten;
 use super::resolve::Resolver;
+use super::rules::COMPARED;
 use super::{Cors, Methods, RateLimit, RateLimitBy, ServiceEntry, ServiceId, raw};
-use crate::text::host;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::text::yaml::{At, Key, OneOrMany};
+use crate::text::{host, prefix};
+use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::ops::Range;
+
+/// Whether `broad` admits whatever `narrow` does, both of the same service.
+fn covers(broad: &ServiceEntry, narrow: &ServiceEntry) -> bool {
+    fn all<T>(broad: Option<&[T]>, narrow: Option<&[T]>, within: impl Fn(&T, &T) -> bool) -> bool {
+        match (broad, narrow) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(broad), Some(narrow)) => {
+                broad.len() <= COMPARED
+                    && narrow.len() <= COMPARED
+                    && narrow.iter().all(|narrow| broad.iter().any(|broad| within(broad, narrow)))
+            }
+        }
+    }
+    let (broad_methods, narrow_methods) = (broad.methods.as_ref(), narrow.methods.as_ref());
+    all(broad_methods.map(Methods::as_slice), narrow_methods.map(Methods::as_slice), |broad, narrow| {
+        broad == narrow
+    }) && all(broad.paths.as_deref(), narrow.paths.as_deref(), |broad, narrow| prefix::covers(broad, narrow))
+}
 
 impl Resolver<'_> {
     /// The workloads that a resource admits.
@@ -30,15 +52,44 @@ impl Resolver<'_> {
             }
             let paths = paths.map(|paths| paths.into_iter().map(|path| path.value).collect());
             if let Some(service) = service {
-                entries.push(ServiceEntry {
-                    service: ServiceId(service),
-                    methods,
-                    paths,
-                    origin: self.origin(file, &span),
-                });
+                let service = ServiceId(service);
+                let entry = ServiceEntry { service, methods, paths, origin: self.origin(file, &span) };
+                entries.push(At { value: entry, span });
             }
         }
-        entries
+        self.covered_entries(file, &entries);
+        entries.into_iter().map(|entry| entry.value).collect()
+    }
+
+    /// Warns of each entry that another one makes needless; of two that say the same, of the later one.
+    fn covered_entries(&mut self, file: usize, entries: &[At<ServiceEntry>]) {
+        let mut of_service: HashMap<ServiceId, Vec<usize>> = HashMap::new();
+        for (at, entry) in entries.iter().enumerate() {
+            of_service.entry(entry.value.service).or_default().push(at);
+        }
+        for (at, entry) in entries.iter().enumerate() {
+            let others = of_service.get(&entry.value.service).into_iter().flatten().take(COMPARED);
+            let by = others.filter(|other| **other != at).find_map(|other| {
+                let by = entries.get(*other)?;
+                let needless =
+                    covers(&by.value, &entry.value) && (*other < at || !covers(&entry.value, &by.value));
+                needless.then_some(by)
+            });
+            if let Some(by) = by {
+                let place = self.place(file, entry.span.clone());
+                let finding = Diagnostic::new(
+                    Severity::Warning,
+                    "P0211",
+                    &place.path,
+                    place.span,
+                    "this entry adds nothing",
+                )
+                .label("another entry admits the service to all of it")
+                .also(&place.path, by.span.clone(), "the other entry")
+                .about(self.current.as_deref());
+                self.findings.push(finding);
+            }
+        }
     }
 
     /// The limits of a resource: one or several.

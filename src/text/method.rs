@@ -2,14 +2,16 @@
 
 use crate::diagnostic::nearest;
 
-/// Methods that need no second look: RFC 9110, PATCH, and `WebDAV`'s.
-const KNOWN: &[&str] = &[
+/// The methods that are forwarded: RFC 9110, RFC 5789, `WebDAV` and its kin. The rest is refused:
+/// `TRACE` and `TRACK` mirror credentials, `CONNECT` opens a tunnel, and a method that nobody has
+/// heard of is read differently by everybody.
+pub const FORWARDED: &[&str] = &[
     "GET",
     "HEAD",
     "POST",
     "PUT",
-    "PATCH",
     "DELETE",
+    "PATCH",
     "OPTIONS",
     "QUERY",
     "PROPFIND",
@@ -23,39 +25,56 @@ const KNOWN: &[&str] = &[
     "SEARCH",
     "MKCALENDAR",
     "ACL",
+    "BIND",
+    "UNBIND",
+    "REBIND",
+    "LABEL",
+    "LINK",
+    "UNLINK",
+    "MERGE",
+    "CHECKIN",
+    "CHECKOUT",
+    "UPDATE",
+    "UNCHECKOUT",
+    "VERSION-CONTROL",
+    "BASELINE-CONTROL",
+    "MKACTIVITY",
+    "MKWORKSPACE",
+    "ORDERPATCH",
+    "MKREDIRECTREF",
+    "UPDATEREDIRECTREF",
 ];
 
-/// What a text is, as a method.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Method {
-    /// One that everybody knows.
-    Known,
-    /// A token that may be an application's own.
-    Unusual,
-    /// None, and what to do.
-    Wrong(String),
+/// Why a text is not a method that a rule can name.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum MethodError {
+    /// One that is forwarded is near.
+    #[error("no such method; did you mean `{0}`?")]
+    Misspelt(&'static str),
+    /// One that exists.
+    #[error("never forwarded, whatever a rule says")]
+    Refused,
+    /// None that is forwarded, so that a rule with it would never match.
+    #[error("tiergate forwards no such method, so no request has it")]
+    Unknown,
 }
 
-/// Judges a method. Methods are case-sensitive, so `get` is not `GET`.
-#[must_use]
-pub fn judge(text: &str) -> Method {
-    if KNOWN.contains(&text) {
-        return Method::Known;
+/// Checks that a method is one that requests can have. Methods are case-sensitive, so `get` is not `GET`.
+///
+/// # Errors
+///
+/// Where it is none; with the one that was probably meant.
+pub fn check(text: &str) -> Result<(), MethodError> {
+    if FORWARDED.contains(&text) {
+        return Ok(());
     }
     let upper = text.to_ascii_uppercase();
     if matches!(upper.as_str(), "CONNECT" | "TRACE" | "TRACK") {
-        return Method::Wrong("never forwarded, whatever a rule says".to_owned());
+        return Err(MethodError::Refused);
     }
-    if let Some(near) = nearest(&upper, KNOWN.iter().copied()).or(KNOWN.iter().copied().find(|k| *k == upper))
-    {
-        return Method::Wrong(format!("no such method; did you mean `{near}`?"));
-    }
-    let token = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
-    if !text.is_empty() && text.len() <= 32 && text.bytes().all(token) {
-        Method::Unusual
-    } else {
-        Method::Wrong("a method is upper-case letters, digits, `-` and `_`, at most 32".to_owned())
-    }
+    let near = FORWARDED.iter().find(|method| **method == upper).copied();
+    let near = near.or_else(|| nearest(&upper, FORWARDED.iter().copied()));
+    Err(near.map_or(MethodError::Unknown, MethodError::Misspelt))
 }
 
 #[cfg(test)]
@@ -63,18 +82,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn methods_are_upper_case_and_not_misspelt() {
-        assert_eq!(judge("GET"), Method::Known);
-        assert_eq!(judge("X-PURGE-ALL"), Method::Unusual);
+    fn methods_are_upper_case_not_misspelt_and_forwarded() {
         for (text, want) in [
-            ("get", "`GET`"),
-            ("DELTE", "`DELETE`"),
-            ("CONNECT", "never forwarded"),
-            ("trace", "never forwarded"),
-            ("", "upper-case"),
-            ("FROBNICATE ALL", "upper-case"),
+            ("GET", Ok(())),
+            ("BASELINE-CONTROL", Ok(())),
+            ("get", Err(MethodError::Misspelt("GET"))),
+            ("DELTE", Err(MethodError::Misspelt("DELETE"))),
+            ("CONNECT", Err(MethodError::Refused)),
+            ("trace", Err(MethodError::Refused)),
+            ("X-PURGE-ALL", Err(MethodError::Unknown)),
+            ("FROBNICATE ALL", Err(MethodError::Unknown)),
+            ("", Err(MethodError::Unknown)),
         ] {
-            assert!(matches!(judge(text), Method::Wrong(why) if why.contains(want)), "{text}");
+            assert_eq!(check(text), want, "{text}");
         }
+    }
+
+    #[test]
+    fn the_documentation_lists_the_methods_that_are_forwarded() {
+        let page = include_str!("../../docs/policy.md");
+        let list = FORWARDED.iter().map(|method| format!("`{method}`")).collect::<Vec<_>>().join(", ");
+        let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(page.contains(&list), "{list}");
     }
 }

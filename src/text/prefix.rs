@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+/// The path that tiergate answers itself on every host, with all that is below it.
+pub const RESERVED: &str = "/.tiergate";
+
 /// Why a text is not a canonical path prefix.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum PrefixError {
