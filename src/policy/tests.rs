@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use std::path::PathBuf;
 
 mod lints;
+mod mistakes;
 
 fn source(name: &str, text: &str) -> Source {
     Source { path: PathBuf::from(format!("policies/{name}.yaml")), text: text.to_owned() }
@@ -99,7 +100,7 @@ resources:
      --> policies/tickets.yaml:4:10
       |
     4 |     allow:
-      |          ^ leave the key out or give it a value
+      |          ^ leave the key out, or give it a value (indented deeper)
     "#);
 }
 

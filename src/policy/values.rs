@@ -104,7 +104,7 @@ impl Resolver<'_> {
         let address: Result<IpAddr, _> = written.parse();
         let network = address.map(IpNet::from).ok().or_else(|| written.parse().ok());
         let label = match network {
-            None => "write a network such as `198.51.100.0/24` or `2001:db8::/32`, or one address".to_owned(),
+            None => why_no_network(written),
             Some(IpNet::V6(v6)) if v6.addr().to_ipv4_mapped().is_some() => {
                 "IPv4 addresses are matched as IPv4; write an IPv4 network".to_owned()
             }
@@ -116,5 +116,26 @@ impl Resolver<'_> {
         let message = format!("`{}` is not a network", shorten(written));
         self.error(file, "Y0112", text.span.clone(), message, label);
         None
+    }
+}
+
+/// What is wrong with a text that is neither a network nor an address.
+fn why_no_network(text: &str) -> String {
+    let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+    if let (Ok(address), Some(bits)) = (address.parse::<IpAddr>(), bits) {
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        return if bits.parse::<u32>().is_ok_and(|bits| bits > most) {
+            format!("its prefix has at most {most} bits")
+        } else {
+            format!("write the prefix in bits, from `/0` to `/{most}`")
+        };
+    }
+    // `10.0.0/8`, as some programs write it.
+    let missing = 4_usize.saturating_sub(address.split('.').count());
+    let whole = format!("{address}{}/{}", ".0".repeat(missing), bits.unwrap_or_default());
+    let meant = whole.parse::<IpNet>().ok().filter(|_| missing > 0);
+    match meant {
+        Some(meant) => format!("an IPv4 address has four numbers; did you mean `{}`?", meant.trunc()),
+        None => "write a network such as `198.51.100.0/24` or `2001:db8::/32`, or one address".to_owned(),
     }
 }

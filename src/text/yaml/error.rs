@@ -59,7 +59,16 @@ fn describe(error: &Error, text: &str, span: &std::ops::Range<usize>) -> (&'stat
         }
         Error::DuplicateMappingKey { key, .. } => {
             let key = key.as_deref().unwrap_or("…");
-            ("Y0103", format!("duplicate key `{key}`"), "this key is already in the same mapping".to_owned())
+            let mut label = "this key is already in the same mapping".to_owned();
+            // The item above begins with it, so probably another item was meant to begin here.
+            let item = key_above(text, span.start).and_then(|line| line.trim_start().strip_prefix("- "));
+            if item
+                .and_then(|item| item.trim_start().strip_prefix(key))
+                .is_some_and(|rest| rest.starts_with(':'))
+            {
+                label.push_str("; another item of the list begins with `- `");
+            }
+            ("Y0103", format!("duplicate key `{key}`"), label)
         }
         Error::SerdeMissingField { field, .. } => {
             ("Y0105", format!("missing key `{field}`"), format!("`{field}` is needed here"))
@@ -87,7 +96,12 @@ fn describe(error: &Error, text: &str, span: &std::ops::Range<usize>) -> (&'stat
             ("Y0108", "nothing is written where text is expected".to_owned(), none)
         }
         Error::Unexpected { expected, .. } => {
-            let label = format!("write {}", plain_type(expected));
+            let label = match plain_type(expected) {
+                "text" => "a list or a mapping stands here; text with `: ` in it goes into quotes".to_owned(),
+                "a list" => "write `[a, b]`, or lines that begin with `- `".to_owned(),
+                "a mapping" => "write `{ key: value }`, or lines `key: value` without `- `".to_owned(),
+                other => format!("write {other}"),
+            };
             ("Y0104", format!("expected {}", plain_type(expected)), label)
         }
         Error::Eof { .. } => ("Y0108", "the file is empty".to_owned(), none),
@@ -96,7 +110,11 @@ fn describe(error: &Error, text: &str, span: &std::ops::Range<usize>) -> (&'stat
             "merge keys (`<<`) are not read".to_owned(),
             "write the keys out, so that a reviewer sees them".to_owned(),
         ),
-        Error::UnknownAnchor { .. } => ("Y0101", "an alias without an anchor".to_owned(), none),
+        Error::UnknownAnchor { .. } => (
+            "Y0101",
+            "an alias without an anchor".to_owned(),
+            "text that begins with `*` goes into quotes".to_owned(),
+        ),
         Error::MultipleDocuments { .. }
         | Error::Budget { breach: serde_yaml::budget::BudgetBreach::Documents { .. }, .. } => {
             ("Y0106", "more than one document in the file".to_owned(), "a file is one document".to_owned())
@@ -105,11 +123,7 @@ fn describe(error: &Error, text: &str, span: &std::ops::Range<usize>) -> (&'stat
         | Error::AliasReplayLimitExceeded { .. }
         | Error::AliasExpansionLimitExceeded { .. }
         | Error::AliasReplayStackDepthExceeded { .. }
-        | Error::AliasReplayCounterOverflow { .. } => (
-            "Y0106",
-            "nested too deeply, too many values or too many aliases".to_owned(),
-            "at most 24 levels, 600000 values and 1000 aliases".to_owned(),
-        ),
+        | Error::AliasReplayCounterOverflow { .. } => too_much(),
         Error::Message { msg, .. } if msg.starts_with("nothing is written here") => {
             let (message, label) = msg.split_once("; ").unwrap_or((msg, ""));
             ("Y0108", message.to_owned(), label.to_owned())
@@ -123,6 +137,15 @@ fn describe(error: &Error, text: &str, span: &std::ops::Range<usize>) -> (&'stat
             ("Y0101", format!("not YAML: {}", strip_place(first)), none)
         }
     }
+}
+
+/// Beyond what is read.
+fn too_much() -> (&'static str, String, String) {
+    (
+        "Y0106",
+        "nested too deeply, too many values or too many aliases".to_owned(),
+        "at most 24 levels, 600000 values and 1000 aliases".to_owned(),
+    )
 }
 
 /// A mistake in the YAML itself; the usual causes in plain words.
@@ -140,6 +163,20 @@ fn syntax(msg: &str, text: &str, span: &std::ops::Range<usize>) -> (&'static str
         let message = "this line does not fit the ones above it".to_owned();
         return ("Y0101", message, "is the indentation as meant, and text with `: ` in quotes?".to_owned());
     }
+    if msg.contains("recursion limit") {
+        return too_much();
+    }
+    let opened = |what: &str| ("Y0101", format!("this {what} is not closed"), "opened here".to_owned());
+    if msg.contains("unclosed quote") {
+        return opened("quotation");
+    }
+    if msg.contains("unclosed bracket") {
+        return opened("bracket");
+    }
+    if msg.contains("mismatched bracket") {
+        let message = "this bracket is closed by one of another kind".to_owned();
+        return ("Y0101", message, "opened here".to_owned());
+    }
     ("Y0101", format!("not YAML: {}", strip_place(msg)), String::new())
 }
 
@@ -154,8 +191,8 @@ fn plain_type(ty: &str) -> &str {
     match ty {
         "u8" | "u16" | "u32" | "u64" | "usize" | "i64" => "whole number",
         "string scalar" | "string" | "a string" => "text",
-        "sequence" | "sequence start" => "a list, such as `[a, b]`",
-        "mapping" | "mapping start" | "map" => "a mapping, such as `{ key: value }`",
+        "sequence" | "sequence start" => "a list",
+        "mapping" | "mapping start" | "map" => "a mapping",
         other => other,
     }
 }

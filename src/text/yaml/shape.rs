@@ -66,9 +66,11 @@ struct NotNull<T>(T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for NotNull<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Option::<T>::deserialize(deserializer)?
-            .map(Self)
-            .ok_or_else(|| D::Error::custom("nothing is written here; leave the key out or give it a value"))
+        Option::<T>::deserialize(deserializer)?.map(Self).ok_or_else(|| {
+            D::Error::custom(
+                "nothing is written here; leave the key out, or give it a value (indented deeper)",
+            )
+        })
     }
 }
 
