@@ -7,7 +7,7 @@ use crate::text::name::is_trust_domain;
 use crate::text::yaml::{At, Key};
 use ipnet::IpNet;
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// A year: what browsers ask for before they remember a host for good.
@@ -63,8 +63,10 @@ impl Reader<'_> {
     }
 
     fn network(&mut self, text: &At<String>) -> Option<IpNet> {
-        let network: Option<IpNet> =
-            text.value.parse().ok().or_else(|| text.value.parse::<std::net::IpAddr>().ok().map(IpNet::from));
+        // The address alone too: `010.0.0.0/8` is 10.0.0.0/8 to one reader and 8.0.0.0/8 to another.
+        let is_plain = text.value.split('/').next().is_some_and(|it| it.parse::<IpAddr>().is_ok());
+        let network = text.value.parse().ok().or_else(|| text.value.parse::<IpAddr>().map(IpNet::from).ok());
+        let network: Option<IpNet> = network.filter(|_| is_plain);
         let label = match network {
             Some(network) if network.trunc() == network => return Some(network),
             Some(network) => format!("has bits behind the prefix; did you mean `{}`?", network.trunc()),

@@ -211,8 +211,11 @@ fn what_an_operator_could_get_wrong_has_a_code_of_its_own() {
         ("upstreams: { a: { addresses: [] } }", vec!["Y0108"]),
         ("upstreams: { a: { addresses: [a:0] } }", vec!["C0101"]),
         ("upstreams: { a: { addresses: [a] } }", vec!["C0101"]),
+        ("upstreams: { a: { addresses: ['a:+80'] } }", vec!["C0101"]),
+        ("upstreams: { a: { addresses: [a:080] } }", vec![]),
         ("upstreams: { a: { addresses: [a:1, a:1] } }", vec!["Y0116"]),
         ("upstreams: { a: { addresses: [a:1], host: A.example } }", vec!["Y0111"]),
+        ("upstreams: { a: { addresses: [a:1], host: 'a.example:+80' } }", vec!["Y0111"]),
         ("upstreams: { a: { addresses: [a:1], headers: { Host: x } } }", vec!["C0105"]),
         ("upstreams: { a: { addresses: [a:1], headers: { X-Tiergate-User: x } } }", vec!["C0105"]),
         ("upstreams: { a: { addresses: [a:1], headers: { X_A: x } } }", vec!["C0105"]),
@@ -250,6 +253,34 @@ fn what_an_operator_could_get_wrong_has_a_code_of_its_own() {
         let text = SMALL.replace(from, to);
         assert_ne!(text, SMALL, "{from}");
         assert_eq!(codes(&text).first(), Some(&want), "{to}");
+    }
+}
+
+#[test]
+fn an_issuer_is_taken_as_it_is_spelt_and_over_tls_except_on_this_machine() {
+    for (issuer, fits) in [
+        ("https://idp.example", true),
+        ("https://idp.example/realms/corp", true),
+        ("http://localhost:8080/", true),
+        ("http://127.0.0.1", true),
+        ("http://[::1]:8080", true),
+        ("idp.example", false),
+        ("http://idp.example", false),
+        ("http://localhost.example", false),
+        ("http://127.1", false),
+        ("HTTPS://idp.example", false),
+        ("https:idp.example", false),
+        (" https://idp.example", false),
+        ("https://idp.ex\\tample", false),
+        ("https://", false),
+        ("https://ann@idp.example", false),
+        ("http://localhost:80@idp.example", false),
+        ("https://idp.example?x", false),
+        ("https://idp.example#x", false),
+    ] {
+        let provider = format!("{{ name: idp, type: oidc, client_id: x, issuer: \"{issuer}\" }}");
+        let text = SMALL.replace("{ name: local, type: local, users: users.yaml }", &provider);
+        assert_eq!(codes(&text), if fits { vec![] } else { vec!["C0103"] }, "{issuer}");
     }
 }
 

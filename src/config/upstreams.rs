@@ -79,7 +79,7 @@ impl Reader<'_> {
         if let Some(host) = &host.0 {
             let (bare, port) =
                 host.value.split_once(':').map_or((host.value.as_str(), None), |(h, p)| (h, Some(p)));
-            let port_fits = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port != 0));
+            let port_fits = port.is_none_or(is_port);
             if crate::text::host::check(bare).is_err() || !port_fits {
                 let message = format!("`{}` is not a value for `Host`", host.value);
                 self.error("Y0111", host.span.clone(), message, "a host, lower case, with a port if need be");
@@ -123,9 +123,10 @@ impl Reader<'_> {
     /// `host:port`, of a name, an IPv4 address or an IPv6 address in brackets.
     fn address(&mut self, text: &At<String>) {
         let fits = text.value.parse::<std::net::SocketAddr>().is_ok_and(|address| address.port() != 0)
-            || text.value.rsplit_once(':').is_some_and(|(host, port)| {
-                crate::text::host::check(host).is_ok() && port.parse::<u16>().is_ok_and(|port| port != 0)
-            });
+            || text
+                .value
+                .rsplit_once(':')
+                .is_some_and(|(host, port)| crate::text::host::check(host).is_ok() && is_port(port));
         if fits {
             return;
         }
@@ -240,4 +241,9 @@ impl Reader<'_> {
             drain_timeout: self.duration_or(drain_timeout, known.drain_timeout.as_secs()),
         }
     }
+}
+
+/// A port, in digits: the standard library takes `+80` for a number too.
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port != 0)
 }

@@ -101,8 +101,10 @@ impl Resolver<'_> {
     /// what is matched.
     pub fn network(&mut self, file: usize, text: &At<String>) -> Option<IpNet> {
         let written = text.value.as_str();
-        let address: Result<IpAddr, _> = written.parse();
-        let network = address.map(IpNet::from).ok().or_else(|| written.parse().ok());
+        // The address alone too: `010.0.0.0/8` is 10.0.0.0/8 to one reader and 8.0.0.0/8 to another.
+        let is_plain = written.split('/').next().is_some_and(|address| address.parse::<IpAddr>().is_ok());
+        let network = written.parse().ok().or_else(|| written.parse::<IpAddr>().map(IpNet::from).ok());
+        let network: Option<IpNet> = network.filter(|_| is_plain);
         let label = match network {
             None => why_no_network(written),
             Some(IpNet::V6(v6)) if v6.addr().to_ipv4_mapped().is_some() => {
