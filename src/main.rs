@@ -27,6 +27,8 @@ enum Command {
     },
     /// Find the mistakes in a folder of policies
     Check(cli::check::CheckArgs),
+    /// Print the JSON Schema of a kind of file, for editors
+    Schema(cli::schema::SchemaArgs),
     /// Add and change local users
     User(cli::user::UserArgs),
     /// Make a working estate in one folder and run it, on loopback
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve { config } => cli::serve::run(&config),
         Command::Check(arguments) => cli::check::run(&arguments),
+        Command::Schema(arguments) => cli::schema::run(&arguments),
         Command::User(arguments) => cli::user::run(arguments),
         Command::Demo(arguments) => cli::demo::run(arguments),
     }

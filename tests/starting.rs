@@ -73,7 +73,7 @@ async fn what_has_a_mistake_does_not_start_and_every_mistake_is_named_with_its_p
             "a secret in the file",
             "tiergate.yaml",
             |text| text.replacen("{ token: { file: admin.token } }", "{ token: hunter2-hunter2-hunter2 }", 1),
-            "(line 24)",
+            "(line 25)",
         ),
         ("no version", "tiergate.yaml", |text| text.replacen("version: 1\n", "", 1), "tiergate.yaml"),
         (

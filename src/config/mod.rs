@@ -4,9 +4,11 @@ mod identity;
 mod listen;
 mod raw;
 mod resolve;
+mod schema;
 mod upstreams;
 
 pub use resolve::resolve;
+pub use schema::schema;
 pub use upstreams::TEMPLATE_FIELDS;
 
 use crate::access::DeviceTrust;

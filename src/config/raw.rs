@@ -1,151 +1,346 @@
 //! The mirror of `tiergate.yaml`: its shape and nothing else. Every struct refuses unknown keys, and
-//! every value has its place.
+//! every value has its place. What is said of a key here is what editors show.
 
+use super::schema::{
+    AdminToken, Grants, Headers, HostOrAddress, Hsts, Issuer, LogFormat, OnFailed, ProviderType, Socket,
+    TlsVersion, UpstreamAddress, UpstreamHost,
+};
+use crate::text::schema::{
+    Count, Duration, FilePath, Flag, Host, Name, Network, Text, TrustDomainName, Version,
+};
 use crate::text::yaml::{At, Entries, Key, OneOrMany};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor, value};
+use std::borrow::Cow;
 use std::fmt;
 
 /// One text or a list of them.
 pub(super) type Texts = Key<OneOrMany<At<String>>>;
 
 macro_rules! mirror {
-    ($($(#[doc = $doc:literal])* $name:ident { $($field:ident: $type:ty,)* })+) => {
+    ($($(#[$about:meta])* $name:ident { $($(#[$field_about:meta])* $field:ident: $type:ty,)* })+) => {
         $(
-            $(#[doc = $doc])*
-            #[derive(Debug, Default, Deserialize)]
+            #[derive(Debug, Default, Deserialize, JsonSchema)]
             #[serde(deny_unknown_fields, default)]
-            pub(super) struct $name { $(pub $field: $type,)* }
+            $(#[$about])*
+            pub(super) struct $name { $($(#[$field_about])* pub $field: $type,)* }
         )+
     };
 }
 
 mirror! {
+    /// # tiergate.yaml
+    /// How tiergate runs. `tiergate check --config` finds what this schema cannot.
+    #[schemars(extend("required" = ["version", "listen", "tls", "identity"]))]
     File {
+        /// The version of the format: 1.
+        #[schemars(with = "Version")]
         version: Key<String>,
+        /// Sockets. Changing them needs a restart.
         listen: Key<Listen>,
+        /// What the public listener's TLS does.
         tls: Key<Tls>,
+        /// Whose device certificates are believed. Default: nobody's.
         devices: Key<Devices>,
+        /// Whose workload certificates are believed. Default: nobody's, so that no workload is known.
         workloads: Key<Workloads>,
+        /// Who signs people in.
         identity: Key<Identity>,
+        /// How long sessions last where the policy's `authentication` does not say.
         sessions: Key<Sessions>,
+        /// What outlives a restart. Changing it needs a restart.
         state: Key<PathOnly>,
+        /// The audit log.
         audit: Key<Audit>,
+        /// The API of the admin listener. Default: it refuses everybody.
         admin: Key<Admin>,
+        /// Where requests are forwarded to, by the names that resources use.
         upstreams: Key<Entries<Upstream>>,
+        /// The folder with the policies, relative to this file. Default: policies.
+        #[schemars(with = "FilePath")]
         policies: Key<String>,
+        /// What bounds a client. Tight by default.
         limits: Key<Limits>,
+        /// Logs on stderr.
         logs: Key<Logs>,
     }
+    /// Sockets.
+    #[schemars(extend("required" = ["https"]))]
     Listen {
+        /// The proxy: one or more of IP:PORT, such as 0.0.0.0:443.
+        #[schemars(with = "OneOrMany<Socket>")]
         https: Texts,
+        /// Redirects to https and forwards nothing: one or more of IP:PORT. Default: none.
+        #[schemars(with = "OneOrMany<Socket>")]
         http: Texts,
+        /// Health, metrics and API: IP:PORT, never on a public address. Default: none.
+        #[schemars(with = "Socket")]
         admin: Key<String>,
+        /// Balancers whose connections begin with a PROXY header. Default: none, so that the peer is the
+        /// client.
         proxy_protocol: Key<ProxyProtocol>,
     }
+    /// Balancers that say whom they speak for.
+    #[schemars(extend("required" = ["from"]))]
     ProxyProtocol {
+        /// One or more networks whose connections begin with a PROXY header, v1 or v2.
+        #[schemars(with = "OneOrMany<Network>")]
         from: Texts,
     }
+    /// What the public listener's TLS does.
+    #[schemars(extend("required" = ["certificates"]))]
     Tls {
+        /// "1.2" or "1.3"; forward secrecy always. Default: "1.2".
+        #[schemars(with = "TlsVersion")]
         min_version: Key<String>,
+        /// The certificates, chosen by SNI and reloaded when they change.
         certificates: Key<Vec<At<Certificate>>>,
+        /// max-age of Strict-Transport-Security on tiergate's own answers, or `off`. Default: 365d.
+        #[schemars(with = "Hsts")]
         hsts: Key<String>,
     }
+    /// A certificate chain and its key, PEM.
+    #[schemars(extend("required" = ["cert", "key"]))]
     Certificate {
+        /// The chain, leaf first: a PEM file.
+        #[schemars(with = "FilePath")]
         cert: Key<String>,
+        /// The private key: a PEM file.
+        #[schemars(with = "FilePath")]
         key: Key<String>,
     }
+    /// Whose device certificates are believed.
     Devices {
+        /// The authorities, each with the most that its certificates are trusted.
         authorities: Key<Vec<At<Authority>>>,
     }
+    /// An authority whose device certificates are believed, up to a stated trust.
+    #[schemars(extend("required" = ["name", "ca", "grants"]))]
     Authority {
+        /// Its unique name.
+        #[schemars(with = "Name")]
         name: Key<String>,
+        /// The authority and its intermediates: one or more PEM files.
+        #[schemars(with = "OneOrMany<FilePath>")]
         ca: Texts,
+        /// The most that its certificates are trusted: `issued` (company-issued and managed) or `enrolled`
+        /// (managed).
+        #[schemars(with = "Grants")]
         grants: Key<String>,
+        /// Its revocation lists: one or more files, PEM or DER. Default: none, so that nothing is revoked.
+        #[schemars(with = "OneOrMany<FilePath>")]
         crl: Texts,
     }
+    /// Whose workload certificates are believed.
     Workloads {
+        /// SPIFFE trust domains.
         trust_domains: Key<Vec<At<TrustDomain>>>,
     }
+    /// A SPIFFE trust domain whose workload certificates are believed.
+    #[schemars(extend("required" = ["name", "bundle"]))]
     TrustDomain {
+        /// The trust domain, such as corp.example.
+        #[schemars(with = "TrustDomainName")]
         name: Key<String>,
+        /// Its authorities: a PEM file.
+        #[schemars(with = "FilePath")]
         bundle: Key<String>,
     }
+    /// Who signs people in.
+    #[schemars(extend("required" = ["login_host", "providers"]))]
     Identity {
+        /// The host where people sign in. No resource has it.
+        #[schemars(with = "Host")]
         login_host: Key<String>,
+        /// Identity providers, in the order that people see.
         providers: Key<Vec<At<Provider>>>,
     }
+    /// An identity provider. The keys of one type are mistakes in the other.
+    #[schemars(extend("required" = ["name", "type"]))]
+    #[schemars(extend("allOf" = super::schema::keys_of_types()))]
     Provider {
+        /// Its unique name: the part before the colon of a group's source in policies.
+        #[schemars(with = "Name")]
         name: Key<String>,
+        /// What people read on the sign-in page. Default: the name.
+        #[schemars(with = "Text")]
         title: Key<String>,
+        /// `local`: users in a file of its own; `oidc`: an OpenID provider.
+        #[schemars(with = "ProviderType")]
         r#type: Key<String>,
+        /// Of type local: the file with the users, which `tiergate user` changes.
+        #[schemars(with = "FilePath")]
         users: Key<String>,
+        /// Of type oidc: exactly the provider's issuer; https, or http on loopback.
+        #[schemars(with = "Issuer")]
         issuer: Key<String>,
+        /// Of type oidc: tiergate's id at the provider.
+        #[schemars(with = "Text")]
         client_id: Key<String>,
+        /// Of type oidc: where the secret of the client is kept. Default: none, a public client.
         client_secret: Key<Secret>,
+        /// Of type oidc: one or more scopes beside `openid`. Default: email, profile.
+        #[schemars(with = "OneOrMany<Text>")]
         scopes: Texts,
+        /// Of type oidc: the claim with the user's groups. Default: groups.
+        #[schemars(with = "Text")]
         groups_claim: Key<String>,
+        /// Of type oidc: one or more `amr` or `acr` values that stand for more than one factor. Default: mfa,
+        /// otp, hwk, sc, fido.
+        #[schemars(with = "OneOrMany<Text>")]
         mfa_values: Texts,
+        /// Of type oidc: one or more `acr_values` asked for in a step-up. Default: none.
+        #[schemars(with = "OneOrMany<Text>")]
         step_up_acr: Texts,
+        /// Of type oidc: one or more audiences of bearer tokens that are accepted from it. Default: none, no
+        /// bearer tokens.
+        #[schemars(with = "OneOrMany<Text>")]
         bearer_audiences: Texts,
+        /// Of type oidc: PEM authorities for its TLS, beside the platform's.
+        #[schemars(with = "FilePath")]
         ca: Key<String>,
     }
+    /// How long sessions last where the policy does not say.
     Sessions {
+        /// From sign-in to the end. Default: 12h.
+        #[schemars(with = "Duration")]
         max_age: Key<String>,
+        /// Without a request; at most `max_age`. Default: 30m.
+        #[schemars(with = "Duration")]
         idle_timeout: Key<String>,
     }
+    /// Where something is kept.
+    #[schemars(extend("required" = ["path"]))]
     PathOnly {
+        /// The folder. Default: /var/lib/tiergate.
+        #[schemars(with = "FilePath")]
         path: Key<String>,
     }
+    /// The audit log.
     Audit {
+        /// The folder of the audit log. Default: /var/log/tiergate.
+        #[schemars(with = "FilePath")]
         path: Key<String>,
+        /// Whether requests are denied while the audit log cannot be written.
         on_failure: Key<OnFailure>,
     }
+    /// What becomes of requests while the audit log cannot be written.
     OnFailure {
+        /// For resources of tier high. Default: deny.
+        #[schemars(with = "OnFailed")]
         high: Key<String>,
+        /// For resources of tier low. Default: allow.
+        #[schemars(with = "OnFailed")]
         low: Key<String>,
+        /// For resources of tier open. Default: allow.
+        #[schemars(with = "OnFailed")]
         open: Key<String>,
     }
+    /// The API of the admin listener.
+    #[schemars(extend("required" = ["token"]))]
     Admin {
+        /// The file with the bearer token of the API: `{ file: … }`.
+        #[schemars(with = "AdminToken")]
         token: Key<Secret>,
     }
+    /// A named set of addresses that requests are forwarded to.
+    #[schemars(extend("required" = ["addresses"]))]
     Upstream {
+        /// One or more of host:port, tried in turn.
+        #[schemars(with = "OneOrMany<UpstreamAddress>")]
         addresses: Texts,
+        /// TLS to the upstream: `true`, `false`, or the keys of it. Default: false.
         tls: Key<Switch<UpstreamTls>>,
+        /// `true`: HTTP/2, cleartext with prior knowledge or by ALPN. Default: false.
+        #[schemars(with = "Flag")]
         http2: Key<bool>,
+        /// `Host` as the upstream is sent it. Default: the client's.
+        #[schemars(with = "UpstreamHost")]
         host: Key<String>,
+        /// Further headers by name; values may have fields in braces, such as {user.email}.
+        #[schemars(with = "Headers")]
         headers: Key<Entries<String>>,
+        /// Connecting, TLS included. Default: 5s.
+        #[schemars(with = "Duration")]
         connect_timeout: Key<String>,
+        /// From the end of the request to the first byte of the answer. Default: 60s.
+        #[schemars(with = "Duration")]
         first_byte_timeout: Key<String>,
+        /// Between two reads or writes of a body or an upgraded connection. Default: 300s.
+        #[schemars(with = "Duration")]
         idle_timeout: Key<String>,
     }
+    /// TLS to the upstream.
     UpstreamTls {
+        /// PEM authorities instead of the platform's.
+        #[schemars(with = "FilePath")]
         ca: Key<String>,
+        /// The name that its certificate must bear. Default: the address's host.
+        #[schemars(with = "HostOrAddress")]
         server_name: Key<String>,
+        /// The certificate and key shown to the upstream. Default: none.
         client: Key<Certificate>,
     }
+    /// What bounds a client.
     Limits {
+        /// From accept to the end of the TLS handshake. Default: 10s.
+        #[schemars(with = "Duration")]
         handshake_timeout: Key<String>,
+        /// From the first byte of a request to the end of its headers. Default: 10s.
+        #[schemars(with = "Duration")]
         header_timeout: Key<String>,
+        /// Between requests on a connection. Default: 60s.
+        #[schemars(with = "Duration")]
         idle_timeout: Key<String>,
+        /// Between two reads of a body or writes of an answer. Default: 60s.
+        #[schemars(with = "Duration")]
         stall_timeout: Key<String>,
+        /// Bytes a second that a body must reach after ten seconds. Default: 240.
+        #[schemars(with = "Count", range(min = 1, max = 1_000_000_000))]
         min_rate: Key<u64>,
+        /// Header fields in a request. Default: 100.
+        #[schemars(with = "Count", range(min = 16, max = 250))]
         max_headers: Key<u64>,
+        /// Bytes of all header fields. Default: 65536.
+        #[schemars(with = "Count", range(min = 4096, max = 1 << 20))]
         max_header_bytes: Key<u64>,
+        /// Bytes of a request target. Default: 16384.
+        #[schemars(with = "Count", range(min = 256, max = 64 << 10))]
         max_target_bytes: Key<u64>,
+        /// Bytes of a request's body. Default: no limit.
+        #[schemars(with = "Count", range(min = 1, max = 1_u64 << 50))]
         max_body_bytes: Key<u64>,
+        /// Connections from one address at once. Default: 1024.
+        #[schemars(with = "Count", range(min = 1, max = 1_000_000))]
         max_connections_per_address: Key<u64>,
+        /// Connections in all at once. Default: 65536.
+        #[schemars(with = "Count", range(min = 1, max = 10_000_000))]
         max_connections: Key<u64>,
+        /// Concurrent streams of an HTTP/2 connection. Default: 100.
+        #[schemars(with = "Count", range(min = 1, max = 1000))]
         max_streams: Key<u64>,
+        /// Wait for requests in flight when stopping. Default: 30s.
+        #[schemars(with = "Duration")]
         drain_timeout: Key<String>,
     }
+    /// Logs on stderr.
     Logs {
+        /// `text` or `json`. Default: text.
+        #[schemars(with = "LogFormat")]
         format: Key<String>,
+        /// A tracing filter, such as info or tiergate=debug,info. Default: info.
+        #[schemars(with = "Text")]
         filter: Key<String>,
     }
-    /// `{ file: … }` or `{ env: … }`.
+    /// Where a secret is kept: `{ file: … }` or `{ env: … }`. It is never written out.
+    #[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
     SecretKeys {
+        /// The file with the secret.
+        #[schemars(with = "FilePath")]
         file: Key<String>,
+        /// The environment variable with the secret.
+        #[schemars(with = "Text")]
         env: Key<String>,
     }
 }
@@ -188,6 +383,18 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
+impl JsonSchema for Secret {
+    fn inline_schema() -> bool {
+        SecretKeys::inline_schema()
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        SecretKeys::json_schema(generator)
+    }
+}
+
 /// `true`, `false`, or a mapping with more.
 #[derive(Debug)]
 pub(super) enum Switch<T> {
@@ -211,5 +418,17 @@ impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Switch<T> {
             }
         }
         deserializer.deserialize_any(Either(std::marker::PhantomData))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Switch<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        format!("Switch_of_{}", T::schema_name()).into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "boolean" }, generator.subschema_for::<T>()] })
     }
 }

@@ -4,6 +4,7 @@ use super::files::{self, Readers};
 use super::pki::{Pki, PkiError};
 use crate::access::{Tier, Timestamp};
 use crate::identity::users_file::{self, NewUser};
+use crate::{config, policy};
 use std::fmt::Write as _;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -98,7 +99,7 @@ impl Estate {
                 return Err(EstateError::NotLoopback(*address));
             }
         }
-        for part in ["", "policies", "state", "audit"] {
+        for part in ["", "policies", "schema", "state", "audit"] {
             let path = folder.join(part);
             files::private_folder(&path).map_err(|error| EstateError::File(path, error))?;
         }
@@ -107,6 +108,10 @@ impl Estate {
         let pki = Pki::prepare(&folder.join("certs"), &names, now)?;
         for (name, text) in POLICIES {
             keep_or_write(&folder.join("policies").join(name), text, Readers::Anybody)?;
+        }
+        // Not kept as they are: they belong to the program, and a newer one knows more keys.
+        for (name, text) in [("policy.json", policy::schema()), ("tiergate.json", config::schema())] {
+            renew(&folder.join("schema").join(name), &text)?;
         }
         users(folder)?;
         keep_or_write(&folder.join("admin.token"), &format!("{}\n", word()?), Readers::Owner)?;
@@ -202,6 +207,14 @@ fn keep_or_write(path: &Path, text: &str, readers: Readers) -> Result<(), Estate
     }
 }
 
+/// Writes a file unless it says that already.
+fn renew(path: &Path, text: &str) -> Result<(), EstateError> {
+    if read(path)?.as_deref() == Some(text) {
+        return Ok(());
+    }
+    write(path, text, Readers::Anybody)
+}
+
 fn read(path: &Path) -> Result<Option<String>, EstateError> {
     files::read(path).map_err(|error| EstateError::File(path.to_owned(), error))
 }
@@ -238,12 +251,14 @@ mod tests {
         assert_eq!(first.password("admin@corp.example").unwrap().unwrap().len(), 23);
         assert_eq!(first.password("nobody").unwrap(), None);
         std::fs::write(at("policies/resources.yaml"), "mine").unwrap();
+        std::fs::write(at("schema/policy.json"), "of an older version").unwrap();
         std::fs::write(at("tiergate.yaml"), text("tiergate.yaml").replace("30m", "5m")).unwrap();
 
         // The port is taken by the first, so the second finds another.
         let second = Estate::prepare(&options(folder.path(), "127.0.0.1:18443", "[::1]:9902"), NOW).unwrap();
         let config = text("tiergate.yaml");
         assert_eq!(text("policies/resources.yaml"), "mine");
+        assert_eq!(text("schema/policy.json"), policy::schema());
         assert_eq!(
             (users, passwords, token),
             (text("users.yaml"), text("passwords.txt"), text("admin.token"))

@@ -3,7 +3,7 @@
 //! Invariants:
 //! * Everything listens on loopback; another address is refused.
 //! * What is there is kept: a second run renews certificates before they expire and otherwise only
-//!   rewrites the three addresses that it put into `tiergate.yaml` itself.
+//!   rewrites the three addresses that it put into `tiergate.yaml` itself, and the schemas for editors.
 //! * Private keys, passwords and tokens are readable by their owner only.
 
 mod browser;

@@ -12,6 +12,7 @@ mod raw;
 mod resolve;
 mod resources;
 mod rules;
+mod schema;
 mod sections;
 mod traffic;
 mod values;
@@ -22,6 +23,7 @@ pub use model::{
     Section, Service, ServiceEntry, ServiceId, SessionLimits, older_than, within,
 };
 pub use resolve::{Known, check, resolve, resolve_known};
+pub use schema::schema;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -7,4 +7,5 @@ pub mod host;
 pub mod method;
 pub mod name;
 pub mod prefix;
+pub mod schema;
 pub mod yaml;

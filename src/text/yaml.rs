@@ -4,9 +4,11 @@
 //! with a place; nothing that was written is ignored.
 
 mod error;
+mod schema;
 mod shape;
 
 pub use error::without_secrets;
+pub use schema::schema;
 pub use shape::{At, Entries, Key, One, OneOrMany};
 
 use crate::diagnostic::{Diagnostic, MAX_FILE_BYTES, Source};
