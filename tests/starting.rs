@@ -121,6 +121,21 @@ async fn what_has_a_mistake_does_not_start_and_every_mistake_is_named_with_its_p
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 
+    // Mistakes of every kind in both kinds of file: none hides another.
+    estate.rewrite(RESOURCES, "hosts: [wiki.localhost]", "hots: [wiki.localhost]");
+    estate.rewrite(RESOURCES, "[finance, admins]", "[finanse, admins]");
+    let (code, words) = try_to_serve(&estate, "tiergate.yaml", |text| {
+        text.replace("audit: {", "audti: {")
+            .replace("grants: issued", "grants: isued")
+            .replace("idle_timeout: 30m", "idle_timeout: 30")
+    })
+    .await;
+    assert_eq!(code, Some(2), "{words}");
+    for said in ["`audti`", "`isued`", "`30`", "`hots`", "`finanse`"] {
+        assert!(words.contains(said), "{said} is missing:\n{words}");
+    }
+    assert_eq!(words.matches("error[").count(), 5, "{words}");
+
     // No file at all, and how it is called.
     for arguments in
         [&["serve", "--config", "/nonexistent/tiergate.yaml"][..], &["serve", "--confg"], &["nonsense"]]

@@ -7,7 +7,7 @@ mod resolve;
 mod schema;
 mod upstreams;
 
-pub use resolve::resolve;
+pub use resolve::{policies_folder, resolve};
 pub use schema::schema;
 pub use upstreams::TEMPLATE_FIELDS;
 

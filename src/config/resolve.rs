@@ -10,20 +10,46 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// The folder with the policies, where the file does not say.
+const POLICIES: &str = "policies";
+
 /// A typed configuration, with the file's paths joined to its folder; or every mistake.
 ///
 /// # Errors
 ///
 /// Everything that is wrong with the file, in its order.
 pub fn resolve(file: &Source) -> Result<Config, Vec<Diagnostic>> {
-    let raw = yaml::load::<raw::File>(file).map_err(|finding| vec![finding])?;
+    let yaml::Partly { value, mistakes, left_out } = yaml::load_partly::<raw::File>(file);
     let mut reader = Reader { file, findings: Findings::default() };
-    let config = reader.config(raw);
+    for mistake in mistakes {
+        reader.findings.push(mistake);
+    }
+    reader.findings.without(left_out);
+    let config = value.and_then(|raw| reader.config(raw));
     let findings = reader.findings.into_sorted(std::slice::from_ref(file));
     match config {
         Some(config) if findings.is_empty() => Ok(config),
         Some(_) | None => Err(findings),
     }
+}
+
+/// The folder with the policies, also where other keys of the file are wrong; `None` where it cannot be told.
+#[must_use]
+pub fn policies_folder(file: &Source) -> Option<PathBuf> {
+    let yaml::Partly { value, mistakes: _, left_out } = yaml::load_partly::<raw::File>(file);
+    let policies = value?.policies;
+    let misspelt = left_out.iter().any(|out| out.key == out.section && out.meant.contains("`policies`"));
+    let folder = match policies.0 {
+        Some(text) => text.value,
+        None if misspelt => return None,
+        None => POLICIES.to_owned(),
+    };
+    Some(joined(file, &folder))
+}
+
+/// A path that the file names, as it is relative to the file.
+fn joined(file: &Source, path: &str) -> PathBuf {
+    file.path.parent().unwrap_or(Path::new("")).join(path)
 }
 
 /// The file while it is read, and what was found.
@@ -67,7 +93,7 @@ impl Reader<'_> {
         let audit = self.audit(audit);
         let admin_token = admin.0.and_then(|admin| self.admin_token(admin));
         let upstreams = self.upstreams(upstreams);
-        let policies = self.path_or(policies, "policies");
+        let policies = self.path_or(policies, POLICIES);
         let limits = self.limits(limits);
         let logs = self.logs(logs);
         Some(Config {
@@ -209,7 +235,7 @@ impl Reader<'_> {
         if text.value.is_empty() {
             self.error("Y0108", text.span.clone(), "the path is empty", "name a file or folder");
         }
-        self.joined(&text.value)
+        joined(self.file, &text.value)
     }
 
     /// Several paths.
@@ -220,12 +246,8 @@ impl Reader<'_> {
     fn path_or(&mut self, key: Key<String>, default: &str) -> PathBuf {
         match key.0 {
             Some(text) => self.path(&text),
-            None => self.joined(default),
+            None => joined(self.file, default),
         }
-    }
-
-    fn joined(&self, path: &str) -> PathBuf {
-        self.file.path.parent().unwrap_or(Path::new("")).join(path)
     }
 
     /// A duration, or so many seconds where the key is left out.

@@ -2,13 +2,45 @@
 
 use super::lints::Verdict;
 use super::{Diagnostic, Lints, Severity, Silenced, Source};
+use std::path::PathBuf;
 
 /// How many findings are kept: nobody reads more, and each costs time and memory.
 const MOST: usize = 200;
 
+/// Findings about what is not written, or about what a rule leaves: of a file that was not read whole,
+/// nobody can tell.
+const OF_WHOLE_FILES: &[&str] = &["P0106", "P0111", "P0115", "C0103", "C0104", "C0107"];
+
+/// An entry that was not read because of a mistake in its form; the mistake is told.
+#[derive(Clone, Debug)]
+pub struct LeftOut {
+    /// The file.
+    pub path: PathBuf,
+    /// The key at the top of the file that it stands under, or is.
+    pub section: String,
+    /// Its own key.
+    pub key: String,
+    /// What was said to be meant in its place.
+    pub meant: String,
+}
+
+impl LeftOut {
+    /// Whether a finding may be due to the entry's absence, and so would mislead.
+    fn may_explain(&self, finding: &Diagnostic) -> bool {
+        if finding.path != self.path {
+            return false;
+        }
+        let missing = finding.message.strip_prefix("missing key ");
+        finding.severity != Severity::Error
+            || OF_WHOLE_FILES.contains(&finding.code)
+            || missing.is_some_and(|key| key == format!("`{}`", self.key) || self.meant.contains(key))
+    }
+}
+
 /// All that was found in some files, bounded, in the order of the files.
 #[derive(Debug, Default)]
 pub struct Findings {
+    left_out: Vec<LeftOut>,
     list: Vec<Diagnostic>,
     dropped: usize,
     errors: usize,
@@ -31,8 +63,16 @@ pub struct Sorted {
 }
 
 impl Findings {
+    /// From now on, does not take what these entries' absence may explain.
+    pub fn without(&mut self, left_out: Vec<LeftOut>) {
+        self.left_out.extend(left_out);
+    }
+
     /// Adds one, at the level that a lint gives it.
     pub fn push(&mut self, mut finding: Diagnostic) {
+        if self.left_out.iter().any(|out| out.may_explain(&finding)) {
+            return;
+        }
         self.mistakes += usize::from(finding.severity == Severity::Error);
         match self.lints.judge(&finding) {
             Verdict::AsItIs => {}
@@ -107,6 +147,7 @@ impl Findings {
     #[must_use]
     pub fn into_all(self, sources: &[Source]) -> Sorted {
         let Self {
+            left_out: _,
             list: mut findings,
             dropped,
             errors,

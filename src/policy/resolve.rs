@@ -56,13 +56,20 @@ pub(super) struct Place {
     pub span: Range<usize>,
 }
 
+/// Whether nothing that may define a name was left out.
+fn defines_what_is_written<T>(partly: &yaml::Partly<T>) -> bool {
+    let defines_nothing = ["resources", "authentication", "lints"];
+    partly.value.is_some()
+        && partly.left_out.iter().all(|out| defines_nothing.contains(&out.section.as_str()))
+}
+
 /// Everything that is known while the files are read.
 pub(super) struct Resolver<'a> {
     files: &'a [Source],
     /// Where the lines of each file start.
     lines: Vec<Vec<usize>>,
     pub findings: Findings,
-    /// Every file could be read: a name that is not found is not defined.
+    /// Every definition could be read: a name that is not found is not defined.
     pub complete: bool,
     pub groups: Names,
     pub networks: Names,
@@ -114,18 +121,20 @@ impl<'a> Resolver<'a> {
             self.findings.push(Diagnostic::error("Y0106", &first.path, 0..0, message));
             return None;
         }
-        let raw: Vec<_> = self.files.iter().map(yaml::load::<raw::File>).collect();
-        self.complete = raw.iter().all(Result::is_ok);
+        let raw: Vec<_> = self.files.iter().map(yaml::load_partly::<raw::File>).collect();
+        self.complete = raw.iter().all(defines_what_is_written);
         self.lines = self.files.iter().map(|file| Position::line_starts(&file.text)).collect();
 
         let mut read = Vec::with_capacity(raw.len());
-        for (file, raw) in raw.into_iter().enumerate() {
-            match raw {
-                Ok(mut raw) => {
-                    self.lints(file, std::mem::take(&mut raw.lints));
-                    read.push((file, raw));
-                }
-                Err(finding) => self.findings.push(finding),
+        for (file, partly) in raw.into_iter().enumerate() {
+            let yaml::Partly { value, mistakes, left_out } = partly;
+            for mistake in mistakes {
+                self.findings.push(mistake);
+            }
+            self.findings.without(left_out);
+            if let Some(mut raw) = value {
+                self.lints(file, std::mem::take(&mut raw.lints));
+                read.push((file, raw));
             }
         }
         let mut definitions = Definitions::default();

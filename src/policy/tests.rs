@@ -88,6 +88,9 @@ fn no_is_not_a_boolean_and_nothing_is_not_a_list() {
 resources:
   - name: tickets
     cors: { origins: [https://board.corp.example], methods: [GET], credentials: no }
+    tier: low
+    hosts: [tickets.corp.example]
+    upstream: tickets
 "), @r#"
     error[Y0104]: `no` is not a boolean
      --> policies/tickets.yaml:4:81
@@ -95,7 +98,14 @@ resources:
     4 |     cors: { origins: [https://board.corp.example], methods: [GET], credentials: no }
       |                                                                                 ^^ write `true` or `false`
     "#);
-    insta::assert_snapshot!(said("version: 1\nresources:\n  - name: tickets\n    allow:\n    tier: low\n"), @r#"
+    insta::assert_snapshot!(said("version: 1
+resources:
+  - name: tickets
+    allow:
+    tier: low
+    hosts: [tickets.corp.example]
+    upstream: tickets
+"), @r#"
     error[Y0108]: nothing is written here
      --> policies/tickets.yaml:4:10
       |
@@ -106,7 +116,14 @@ resources:
 
 #[test]
 fn a_duplicate_key_is_an_error() {
-    insta::assert_snapshot!(said("version: 1\nresources:\n  - name: tickets\n    tier: high\n    tier: open\n"), @r#"
+    insta::assert_snapshot!(said("version: 1
+resources:
+  - name: tickets
+    tier: high
+    tier: open
+    hosts: [tickets.corp.example]
+    upstream: tickets
+"), @r#"
     error[Y0103]: duplicate key `tier`
      --> policies/tickets.yaml:5:5
       |
@@ -117,7 +134,14 @@ fn a_duplicate_key_is_an_error() {
 
 #[test]
 fn an_unknown_key_names_the_one_that_was_meant() {
-    insta::assert_snapshot!(said("version: 1\nresources:\n  - name: tickets\n    denny: [{ methods: [DELETE] }]\n"), @r#"
+    insta::assert_snapshot!(said("version: 1
+resources:
+  - name: tickets
+    denny: [{ methods: [DELETE] }]
+    tier: low
+    hosts: [tickets.corp.example]
+    upstream: tickets
+"), @r#"
     error[Y0102]: unknown key `denny`
      --> policies/tickets.yaml:4:5
       |
@@ -185,6 +209,85 @@ resources:
     14 |       - { prefix: /admin/, tier: high }
        |                   ^^^^^^^ write it in its canonical form: `/admin`
     "#);
+}
+
+#[test]
+fn a_mistake_in_the_form_does_not_hide_the_others() {
+    let text = "version: 1
+groups: { finance: { any_of: [local:finance] } }
+resources:
+  - name: wiki
+    tier: open
+    hots: [wiki.example]
+    upstream: tickets
+  - name: tickets
+    tier: lwo
+    hosts: [tickets.example]
+    upstream: tickets
+    deny: [{ groups: [finance], metods: [DELETE] }, { groups: [finance], methods: [PUT] }]
+    cors: { origins: [https://a.example], methods: [GET], credentials: no }
+  - name: payroll
+    hosts: [payroll.example]
+    upstream: payroll
+    allow: [{ groups: [finanse] }]
+    paths: [{ prefix: /admin, teir: high }]
+";
+    insta::assert_snapshot!(said(text), @r#"
+    error[Y0102]: unknown key `hots`
+     --> policies/tickets.yaml:6:5
+      |
+    6 |     hots: [wiki.example]
+      |     ^^^^ no such key here; did you mean `hosts`?
+
+    error[Y0115]: unknown tier `lwo`
+     --> policies/tickets.yaml:9:11
+      |
+    9 |     tier: lwo
+      |           ^^^ did you mean `low`?
+
+    error[Y0102]: unknown key `metods`
+      --> policies/tickets.yaml:12:33
+       |
+    12 |     deny: [{ groups: [finance], metods: [DELETE] }, { groups: [finance], methods: [PUT] }]
+       |                                 ^^^^^^ no such key here; did you mean `methods`?
+
+    error[Y0104]: `no` is not a boolean
+      --> policies/tickets.yaml:13:72
+       |
+    13 |     cors: { origins: [https://a.example], methods: [GET], credentials: no }
+       |                                                                        ^^ write `true` or `false`
+
+    error[P0102]: unknown group `finanse`
+      --> policies/tickets.yaml:17:24
+       |
+    17 |     allow: [{ groups: [finanse] }]
+       |                        ^^^^^^^ no such group; did you mean `finance`?
+
+    error[Y0102]: unknown key `teir`
+      --> policies/tickets.yaml:18:31
+       |
+    18 |     paths: [{ prefix: /admin, teir: high }]
+       |                               ^^^^ no such key here; did you mean `tier`?
+    "#);
+    // What is defined may be in what was left out: then an unknown name may be known.
+    let codes = |text: &str| {
+        let found = findings(&[source("a", text)]).1;
+        found.iter().map(|finding| finding.code).collect::<Vec<_>>()
+    };
+    let resource = "resources: [{ name: a, tier: low, hosts: [a.example], upstream: tickets, allow: [{ groups: [x] }] }]\n";
+    for (text, want) in [
+        (format!("version: 1\n{resource}"), &["P0102"][..]),
+        (format!("version: 1\n{resource}resorces: []\n"), &["Y0102"]),
+        (
+            format!(
+                "version: 1\n{resource}groups: {{ y: {{ any_off: [local:y] }}, z: {{ any_of: [local:z] }} }}\n"
+            ),
+            &["Y0102"],
+        ),
+        (format!("vresion: 1\n{}", resource.replace("tier: low", "tier: lo")), &["Y0102", "Y0115"]),
+    ] {
+        assert_eq!(codes(&text), want, "{text}");
+    }
 }
 
 #[test]

@@ -103,19 +103,33 @@ impl Findings {
                 return None;
             }
         };
-        let config = config::resolve(&source);
+        let config = self.take(config::resolve(&source));
+        if config.is_none()
+            && let Some(folder) = config::policies_folder(&source)
+        {
+            self.policy_alone(&folder);
+        }
         self.sources.push(source);
-        self.take(config)
+        config
+    }
+
+    /// The mistakes in the policies where it is not known what they run with.
+    fn policy_alone(&mut self, folder: &Path) {
+        if let Some(files) = self.policy_files(folder) {
+            let (_, found) = policy::resolve(&files, None);
+            self.sources.extend(files);
+            self.all.extend(found);
+        }
+    }
+
+    fn policy_files(&mut self, folder: &Path) -> Option<Vec<Source>> {
+        policy_files::read(folder)
+            .map_err(|error| self.all.push(Diagnostic::error(NAMED_FILE, folder, 0..0, error.to_string())))
+            .ok()
     }
 
     fn policy(&mut self, config: &Config) -> Option<Policy> {
-        let files = match policy_files::read(&config.policies) {
-            Ok(files) => files,
-            Err(error) => {
-                self.all.push(Diagnostic::error(NAMED_FILE, &config.policies, 0..0, error.to_string()));
-                return None;
-            }
-        };
+        let files = self.policy_files(&config.policies)?;
         let upstreams: Vec<String> = config.upstreams.keys().cloned().collect();
         let providers: Vec<String> =
             config.identity.providers.iter().map(|provider| provider.name.clone()).collect();

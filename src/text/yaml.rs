@@ -4,28 +4,24 @@
 //! with a place; nothing that was written is ignored.
 
 mod error;
+mod partly;
 mod schema;
 mod shape;
 
 pub use error::without_secrets;
+pub use partly::{Partly, load_partly};
 pub use schema::schema;
 pub use shape::{At, Entries, Key, One, OneOrMany};
 
 use crate::diagnostic::{Diagnostic, MAX_FILE_BYTES, Source};
-use serde::de::DeserializeOwned;
 
-/// Reads one file: one document of at most [`MAX_FILE_BYTES`].
-///
-/// # Errors
-///
-/// The first mistake in the file's form; the parser cannot go on behind it.
-pub fn load<T: DeserializeOwned>(source: &Source) -> Result<T, Diagnostic> {
+/// One document of at most [`MAX_FILE_BYTES`] is read.
+fn within_size(source: &Source) -> Result<(), Diagnostic> {
     if source.text.len() > MAX_FILE_BYTES {
         let message = format!("the file is larger than {} KiB", MAX_FILE_BYTES >> 10);
         return Err(Diagnostic::error("Y0106", &source.path, 0..0, message));
     }
-    serde_yaml::from_str_with_options(&source.text, options())
-        .map_err(|error| error::to_diagnostic(&error, source))
+    Ok(())
 }
 
 /// Every limit stated, so that a new version's defaults change nothing.

@@ -35,6 +35,12 @@ fn a_list_outside_of_its_key() {
       |
     4 |   hosts:
       |        ^ leave the key out, or give it a value (indented deeper)
+
+    error[Y0104]: expected a mapping
+     --> policies/tickets.yaml:5:3
+      |
+    5 | - tickets.corp.example
+      |   ^^^^^^^^^^^^^^^^^^^^ write `{ key: value }`, or lines `key: value` without `- `
     "#);
 }
 
@@ -279,12 +285,26 @@ fn a_missing_dash() {
     3 |   name: tickets
       |   ^ write `[a, b]`, or lines that begin with `- `
     "#);
-    insta::assert_snapshot!(said("version: 1\nresources:\n  - name: a\n    tier: low\n    name: b\n    tier: low\n"), @r#"
+    insta::assert_snapshot!(said("version: 1
+resources:
+  - name: a
+    tier: low
+    hosts: [a.example]
+    upstream: tickets
+    name: b
+    tier: low
+"), @r#"
     error[Y0103]: duplicate key `name`
-     --> policies/tickets.yaml:5:5
+     --> policies/tickets.yaml:7:5
       |
-    5 |     name: b
+    7 |     name: b
       |     ^^^^ this key is already in the same mapping; another item of the list begins with `- `
+
+    error[Y0103]: duplicate key `tier`
+     --> policies/tickets.yaml:8:5
+      |
+    8 |     tier: low
+      |     ^^^^ this key is already in the same mapping
     "#);
 }
 

@@ -27,6 +27,11 @@ fn source(text: &str) -> Source {
     Source { path: PathBuf::from("a.yaml"), text: text.to_owned() }
 }
 
+fn load<T: serde::de::DeserializeOwned>(source: &Source) -> Result<T, crate::diagnostic::Diagnostic> {
+    let Partly { value, mistakes, left_out: _ } = load_partly(source);
+    mistakes.into_iter().next().map_or_else(|| Ok(value.unwrap()), Err)
+}
+
 fn mistake(text: &str) -> String {
     let source = source(text);
     match load::<Raw>(&source) {
@@ -109,6 +114,55 @@ fn form_is_strict() {
     }
 }
 
+/// Every mistake by code and what stands there, and what else was read.
+fn partly(text: &str) -> String {
+    let source = source(text);
+    let Partly { value, mistakes, left_out } = load_partly::<Raw>(&source);
+    let said =
+        mistakes.iter().map(|one| format!("{} {}", one.code, text.get(one.span.clone()).unwrap_or_default()));
+    let said = said.collect::<Vec<_>>().join(", ");
+    let out: Vec<_> = left_out.iter().map(|out| format!("{}/{}", out.section, out.key)).collect();
+    let count = value.as_ref().and_then(|raw| raw.count.0.as_ref()).map(|count| count.value);
+    format!("{said}; without {}; count {count:?}", out.join(" "))
+}
+
+#[test]
+fn behind_a_mistake_in_the_form_the_rest_is_read() {
+    for (text, want) in [
+        ("count: 1", "; without ; count Some(1)"),
+        ("nam: x\ncount: 1", "Y0102 nam; without nam/nam; count Some(1)"),
+        (
+            "nam: [a, b] # c, d\nflag: no\ncount: 1",
+            "Y0102 nam, Y0104 no; without nam/nam flag/flag; count Some(1)",
+        ),
+        ("count: 1\nname: a\nname: b\n", "Y0103 name; without name/name; count Some(1)"),
+        ("{ nam: { a: [] }, count: 1 }", "Y0102 nam; without nam/nam; count Some(1)"),
+        ("{ count: 1, nam: [a, { b: c }] }", "Y0102 nam; without nam/nam; count Some(1)"),
+        ("{ count: 1, \"nam\": 'it''s, or not' }", "Y0102 \"nam\"; without nam/nam; count Some(1)"),
+        ("nam: |\n  a: [\n  b\ncount: 1", "Y0102 nam; without nam/nam; count Some(1)"),
+        ("nam:\ncount: 1", "Y0102 nam; without nam/nam; count Some(1)"),
+        ("items:\ncount: 1", "Y0108 :; without items/items; count Some(1)"),
+        (
+            "inners:\n- valu: x\n  value: y\n- { value: z, vlaue: [] }\ncount: 1",
+            "Y0102 valu, Y0102 vlaue; without inners/valu inners/vlaue; count Some(1)",
+        ),
+        // A mapping in place of something else is one mistake, not one for each of its keys.
+        ("items:\n  a: b\n  c: d\ncount: 1", "Y0104 a; without items/items; count Some(1)"),
+        // A mapping without its only entry would be nothing, so what it is the value of is left out.
+        ("inner: { valu: x }\ncount: 1", "Y0102 valu; without inner/inner; count Some(1)"),
+        ("é: [ü]\ncount: 1\nnäm: x", "Y0102 é, Y0102 näm; without é/é näm/näm; count Some(1)"),
+        // Where there is nothing else, or what is left is no YAML, there is no more to say.
+        ("nam: x", "Y0102 nam; without ; count None"),
+        ("nam: x\ncount: [", "Y0102 nam; without ; count None"),
+        ("[a]", "Y0104 [; without ; count None"),
+    ] {
+        assert_eq!(partly(text), want, "{text}");
+    }
+    let many: String = (0..100).map(|nth| format!("nam{nth}: x\n")).collect();
+    let Partly { value, mistakes, .. } = load_partly::<Raw>(&source(&many));
+    assert!(value.is_none() && mistakes.len() == 20, "{}", mistakes.len());
+}
+
 #[test]
 fn places_are_bytes_of_the_file_whatever_is_before_them() {
     let text = "\u{feff}items: [é, b]\r\nname: c";
@@ -140,7 +194,8 @@ fn depth_aliases_and_size_are_bounded() {
 
 proptest! {
     #[test]
-    fn no_text_panics_the_parser(text in "\\PC*|[a-z:\\[\\]{},&*!|>'\"#% \t\r\n-]{0,60}|(name|items|named|inner): [^\n]{0,20}\n") {
+    fn no_text_panics_the_parser(text in "\\PC*|[a-z:\\[\\]{},&*!|>'\"#% \t\r\n-]{0,60}|((name|items|named|inner|nam|é): [^\n]{0,20}\n){1,4}") {
+        let _ = partly(&text);
         let _ = mistake(&text);
     }
 }
