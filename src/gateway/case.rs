@@ -5,7 +5,7 @@ use super::judge::Verdict;
 use super::own_pages::{Visit, Visited};
 use super::rate::Key;
 use super::record::Record;
-use super::request::Request;
+use super::request::{Kind, Request};
 use super::respond::{self, Answer, Refused};
 use super::{Gateway, cors};
 use crate::access::{Absent, Reason, Step, Tier, Timestamp};
@@ -28,6 +28,8 @@ pub(super) struct Case<'a> {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) now: Timestamp,
     pub(super) judged: Judgement,
+    /// What kind of client asks, also where the rest of the request is not understood.
+    pub(super) kind: Kind,
     /// The cookies of the request, for the answer that sends a browser to sign in.
     pub(super) headers: http::HeaderMap,
 }
@@ -98,6 +100,7 @@ impl Case<'_> {
         respond::refuse(&Refused {
             reason,
             step,
+            kind: self.kind,
             request,
             resource,
             shared_by: place.map(Place::resource),

@@ -255,6 +255,7 @@ impl ProxyHttp for Handler {
         let answer = respond::refuse(&Refused {
             reason,
             step: None,
+            kind: exchange.request.as_ref().map_or(Kind::Other, |request| request.kind),
             request: exchange.request.as_deref(),
             resource: None,
             shared_by: None,

@@ -41,7 +41,8 @@ pub(super) async fn judge(session: &mut Session, scope: &Scope, record: &mut Rec
     let now = gateway.now();
     let judged = identify::judge(&scope.connection, &snapshot, now);
     let headers = cookies_of(session);
-    let case = Case { gateway, connection: &scope.connection, snapshot, now, judged, headers };
+    let kind = request::kind(session.req_header());
+    let case = Case { gateway, connection: &scope.connection, snapshot, now, judged, kind, headers };
     judge_case(session, &case, record, scope).await
 }
 

@@ -33,6 +33,8 @@ pub struct Refused<'a> {
     pub reason: Reason,
     /// What the user can do now, where that helps.
     pub step: Option<Step>,
+    /// What kind of client asks.
+    pub kind: Kind,
     /// The request, where it was understood.
     pub request: Option<&'a Request>,
     /// What was asked for, where the person may learn of it.
@@ -113,7 +115,7 @@ pub fn refuse(refused: &Refused<'_>) -> Answer {
         (Reason::RequestTooLarge, true) => StatusCode::PAYLOAD_TOO_LARGE,
         (reason, _) => status(reason),
     };
-    let kind = refused.request.map_or(Kind::Other, |request| request.kind);
+    let kind = refused.kind;
     if kind == Kind::Grpc {
         let message = HeaderValue::from_static(refused.reason.code());
         let fields = vec![

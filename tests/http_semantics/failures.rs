@@ -210,3 +210,27 @@ async fn too_many_requests_are_told_when_to_come_back() {
         assert_eq!(other, if shared { 429 } else { 200 }, "{host}");
     }
 }
+
+/// What a person opens in a browser is answered to a person, also where it cannot be understood.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_could_be_two_is_told_to_each_in_its_own_way() {
+    let estate = Estate::start();
+    let stranger = Browser::new(&estate, Device::None, Tls::H2);
+    for (accept, kind, says) in [
+        ("text/html", "text/html; charset=utf-8", "Type the address afresh"),
+        ("*/*", "application/problem+json", "\"ambiguous_request\""),
+    ] {
+        let mark = estate.mark();
+        let url = estate.url(HOST, "/a%2Fb");
+        let asked = stranger.request(reqwest::Method::GET, &url).header("accept", accept);
+        let answer = asked.send().await.unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), answer.headers()["content-type"].to_str().unwrap()),
+            (400, kind)
+        );
+        let body = answer.text().await.unwrap();
+        let event = &estate.decisions_since(&mark, 1).await[0];
+        assert_eq!(event["reason"], "ambiguous_request", "{event}");
+        assert!(body.contains(says) && body.contains(event["code"].as_str().unwrap()), "{accept}: {body}");
+    }
+}
