@@ -5,10 +5,11 @@ mod support;
 use reqwest::Method;
 use std::time::Duration;
 use support::process::Process;
+use support::raw::Talk;
 use support::visitor::{SESSION, Visitor, let_in, refused};
 use support::wait::until;
 use support::websocket::WebSocket;
-use support::{Device, Estate};
+use support::{Device, Estate, Tls};
 use totp_rs::Builder;
 
 const EMPLOYEE: &str = "employee@corp.example";
@@ -217,6 +218,56 @@ async fn a_session_that_ran_out_is_a_new_sign_in_and_loses_no_form() {
     assert_eq!(browser.told("wiki", "/headers").await, refused(401, "session_idle"));
     let page = browser.open("wiki", "/headers").await;
     assert!(page.asks_for("password"), "{page:?}");
+}
+
+#[tokio::test]
+async fn what_moves_is_use_and_a_stream_that_goes_on_by_itself_is_not() {
+    let estate = Estate::start();
+    estate.rewrite(
+        "policies/groups.yaml",
+        "idle_timeout: 30m, max_age: 12h",
+        "idle_timeout: 2s, max_age: 12h",
+    );
+    estate.reload();
+    let ask = async |head: &str| {
+        let browser = Visitor::signed_in(&estate, Device::None, EMPLOYEE).await;
+        let cookies = browser.cookie_header("wiki.localhost");
+        let mut talk = Talk::new(estate.connect("wiki.localhost", Device::None, Tls::H1).await);
+        let head =
+            format!("{head} HTTP/1.1\r\nHost: wiki.localhost:{}\r\nCookie: {cookies}\r\n", estate.port);
+        talk.write(head.as_bytes()).await.unwrap();
+        talk
+    };
+    let pause = || tokio::time::sleep(Duration::from_millis(500));
+    // Each goes on for longer than two pauses that would end the session.
+    let mut upload = ask("POST /upload").await;
+    upload.write(b"Transfer-Encoding: chunked\r\n\r\n").await.unwrap();
+    for _ in 0..12 {
+        upload.write(b"5\r\nhello\r\n").await.unwrap();
+        pause().await;
+    }
+    upload.write(b"0\r\n\r\n").await.unwrap();
+    let answer = upload.answer("POST").await.unwrap();
+    let seen: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!((answer.status, &seen["bytes"]), (200, &serde_json::json!(60)), "{answer:?}");
+
+    let mut download = ask("GET /bytes/17179869184").await;
+    download.write(b"\r\n").await.unwrap();
+    assert_eq!(download.head().await.map(|answer| answer.status), Some(200));
+    for _ in 0..12 {
+        assert!(!download.some_bytes().await.is_empty(), "the download was ended");
+        pause().await;
+    }
+
+    let mut events = ask("GET /events").await;
+    events.write(b"\r\n").await.unwrap();
+    assert_eq!(events.head().await.map(|answer| answer.status), Some(200));
+    let ended = async { while !events.some_bytes().await.is_empty() {} };
+    tokio::time::timeout(support::DEADLINE, ended).await.expect("the stream outlived the session");
+    until("it is told why", async || {
+        estate.decisions().iter().any(|event| event["path"] == "/events" && event["reason"] == "session_idle")
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use super::record::Record;
 use super::request::{Kind, Request, Who};
 use super::respond::{self, Refused};
 use super::scope::Scope;
-use crate::access::Reason;
+use crate::access::{Reason, Timestamp};
 use crate::pages::DeviceView;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -33,6 +33,8 @@ pub struct Exchange {
     request: Option<Arc<Request>>,
     forward: Option<Forward>,
     failure: Option<Reason>,
+    /// The answer has a length: it is a download, and no stream that goes on by itself.
+    download: bool,
     body_began: Option<Instant>,
     body_bytes: u64,
 }
@@ -42,6 +44,13 @@ impl Exchange {
     fn fail(&mut self, reason: Reason) -> BError {
         self.failure = Some(reason);
         Error::explain(ErrorType::InternalError, reason.code())
+    }
+
+    /// Notes that the session that the request came with is in use.
+    fn touch(&self, now: Timestamp) {
+        if let Some(Who::Session(live)) = self.request.as_ref().map(|request| &request.who) {
+            live.touch(now);
+        }
     }
 
     async fn judge(&mut self, session: &mut Session) -> Result<Verdict> {
@@ -67,6 +76,7 @@ impl ProxyHttp for Handler {
             request: None,
             forward: None,
             failure: None,
+            download: false,
             body_began: None,
             body_bytes: 0,
         }
@@ -142,11 +152,11 @@ impl ProxyHttp for Handler {
         if let Some(record) = &mut exchange.record {
             record.bytes_in(arrived);
         }
+        if arrived > 0 {
+            // An upload and a conversation in a WebSocket are use of the session.
+            exchange.touch(now);
+        }
         if session.was_upgraded() {
-            // A conversation in a WebSocket is use of the session.
-            if let Some(Who::Session(live)) = exchange.request.as_ref().map(|request| &request.who) {
-                live.touch(now);
-            }
             return Ok(());
         }
         exchange.body_bytes = exchange.body_bytes.saturating_add(u64::try_from(arrived).unwrap_or(u64::MAX));
@@ -183,6 +193,7 @@ impl ProxyHttp for Handler {
             return Err(exchange.fail(Reason::UpstreamUnavailable));
         }
         record.status(head.status.as_u16());
+        exchange.download = head.headers.contains_key(http::header::CONTENT_LENGTH);
         let id = record.request_id().to_owned();
         forward.answered(head, scope.gateway(), &id)
     }
@@ -196,6 +207,9 @@ impl ProxyHttp for Handler {
     ) -> Result<Option<Duration>> {
         if let (Some(record), Some(body)) = (&mut exchange.record, body) {
             record.bytes_out(body.len());
+        }
+        if let Some(scope) = exchange.scope.as_ref().filter(|_| exchange.download) {
+            exchange.touch(scope.gateway().now());
         }
         Ok(None)
     }
