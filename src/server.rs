@@ -234,7 +234,7 @@ impl Started {
             login: Arc::clone(&login),
             audit: Arc::clone(&audit),
             metrics: Arc::clone(&metrics),
-            assertions: assertions(&config, &keys)?,
+            assertions: assertions(&keys)?,
             heart,
         });
         reload::publish(&metrics, &snapshot, now);
@@ -345,11 +345,10 @@ fn expired(session: &LiveSession) -> Event {
     event
 }
 
-fn assertions(config: &Config, keys: &KeyRing) -> Result<Assertions, AssertionError> {
-    let issuer = format!("https://{}", config.identity.login_host);
+fn assertions(keys: &KeyRing) -> Result<Assertions, AssertionError> {
     let keys: Vec<(String, Vec<u8>)> =
         keys.assertion_pkcs8.iter().map(|key| (key.kid.clone(), key.pkcs8.clone())).collect();
-    Assertions::new(issuer, &keys)
+    Assertions::new(&keys)
 }
 
 /// Replaces keys that are old enough, without signing anyone out.
@@ -376,7 +375,7 @@ impl Rotation {
     }
 
     fn take(&mut self, keys: KeyRing) {
-        match assertions(&self.gateway.snapshot().config, &keys) {
+        match assertions(&keys) {
             Ok(assertions) => self.gateway.set_assertions(assertions),
             Err(error) => tracing::error!(%error, "the new key for assertions cannot be used"),
         }

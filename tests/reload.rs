@@ -403,3 +403,25 @@ async fn a_change_during_a_load_is_not_missed() {
         assert!(seen, "the change of round {round} was never loaded");
     }
 }
+
+#[tokio::test]
+async fn an_assertion_names_the_login_host_of_now() {
+    let estate = Estate::start();
+    let mut browser = Visitor::signed_in(&estate, Device::None, EMPLOYEE).await;
+    for host in ["login.localhost", "localhost"] {
+        if host != "login.localhost" {
+            estate.rewrite("tiergate.yaml", "login_host: login.localhost", &format!("login_host: {host}"));
+            estate.reload();
+        }
+        let answer = browser.fetch(Method::GET, "wiki", "/headers").await;
+        assert_eq!(answer.status, 200, "{host}: {answer:?}");
+        let told: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        let headers = told["headers"].as_array().unwrap();
+        let assertion = headers.iter().find(|header| header[0] == "x-tiergate-assertion").unwrap();
+        let claims = assertion[1].as_str().unwrap().split('.').nth(1).unwrap().to_owned();
+        let claims =
+            base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, claims).unwrap();
+        let claims: serde_json::Value = serde_json::from_slice(&claims).unwrap();
+        assert_eq!(claims["iss"], format!("https://{host}"), "{claims}");
+    }
+}

@@ -33,6 +33,8 @@ pub enum AssertionError {
 /// What an assertion states about a request's subject and device.
 #[derive(Clone, Debug, Eq, Hash, PartialEq, Serialize)]
 pub struct Claims {
+    /// Who states it: the login host's origin.
+    pub iss: String,
     /// The stable subject.
     pub sub: String,
     /// The user's e-mail address.
@@ -69,7 +71,6 @@ pub struct DeviceClaim {
 
 #[derive(Serialize)]
 struct Signed<'c> {
-    iss: &'c str,
     #[serde(flatten)]
     claims: &'c Claims,
     iat: Timestamp,
@@ -79,7 +80,6 @@ struct Signed<'c> {
 
 /// Signs assertions and publishes the keys.
 pub struct Assertions {
-    issuer: String,
     header: Header,
     key: EncodingKey,
     jwks: String,
@@ -91,13 +91,13 @@ impl Assertions {
     ///
     /// # Errors
     /// There is no key, or one of them is no P-256 key.
-    pub fn new(issuer: String, keys: &[(String, Vec<u8>)]) -> Result<Self, AssertionError> {
+    pub fn new(keys: &[(String, Vec<u8>)]) -> Result<Self, AssertionError> {
         let (kid, pkcs8) = keys.first().ok_or(AssertionError::NoKey)?;
         let mut header = Header::new(Algorithm::ES256);
         header.kid = Some(kid.clone());
         let jwks = keys.iter().map(|(kid, pkcs8)| jwk(kid, pkcs8)).collect::<Result<Vec<_>, _>>()?;
         let jwks = serde_json::json!({ "keys": jwks }).to_string();
-        Ok(Self { issuer, header, key: EncodingKey::from_ec_der(pkcs8), jwks, kept: Mutex::default() })
+        Ok(Self { header, key: EncodingKey::from_ec_der(pkcs8), jwks, kept: Mutex::default() })
     }
 
     /// The public keys, as a JSON Web Key Set.
@@ -119,7 +119,7 @@ impl Assertions {
         }
         let expires = now + LIFETIME;
         let jti = uuid::Uuid::now_v7().to_string();
-        let signed = Signed { iss: &self.issuer, claims, iat: now, exp: expires, jti };
+        let signed = Signed { claims, iat: now, exp: expires, jti };
         let token = jsonwebtoken::encode(&self.header, &signed, &self.key)?;
         let mut value = HeaderValue::try_from(token).map_err(|_| AssertionError::NoKey)?;
         value.set_sensitive(true);
@@ -157,6 +157,7 @@ mod tests {
 
     fn claims(aud: &str) -> Claims {
         Claims {
+            iss: "https://login.test".into(),
             sub: "a".into(),
             email: None,
             groups: vec!["finance".into()],
@@ -173,8 +174,7 @@ mod tests {
     fn an_assertion_verifies_with_the_published_key_for_its_audience_only() {
         let pkcs8 =
             EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
-        let assertions =
-            Assertions::new("https://login.test".into(), &[("k1".into(), pkcs8.as_ref().to_vec())]).unwrap();
+        let assertions = Assertions::new(&[("k1".into(), pkcs8.as_ref().to_vec())]).unwrap();
         let now = i64::try_from(jsonwebtoken::get_current_timestamp()).unwrap();
         let token = assertions.sign(&claims("payroll"), now).unwrap();
         let jwks: jsonwebtoken::jwk::JwkSet = serde_json::from_str(assertions.jwks()).unwrap();

@@ -325,6 +325,7 @@ fn identity_fields(
         fields.push((HeaderName::try_from(name.as_str())?, HeaderValue::from_str(&value)?));
     }
     let claims = Claims {
+        iss: format!("https://{}", snapshot.config.identity.login_host),
         sub: subject,
         email: person.as_ref().and_then(|person| person.email.clone()),
         groups,
