@@ -395,8 +395,9 @@ fn refresh(metrics: &Metrics, shared: &Shared, sessions: &Sessions, gateway: &Ga
         }
     }
     let age = |seconds: i64| Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
-    metrics
-        .evidence_ages(snapshot.trust.crl_ages(now).map(|(_, seconds)| (EvidenceSource::Crl, age(seconds))));
+    let lists = snapshot.trust.crl_ages(now).map(|(_, seconds)| (EvidenceSource::Crl, age(seconds)));
+    let keys = snapshot.providers.keys_ages(now).map(|seconds| (EvidenceSource::Jwks, age(seconds)));
+    metrics.evidence_ages(lists.chain(keys));
 }
 
 /// What `/readyz` shows.

@@ -51,6 +51,8 @@ async fn while_the_provider_is_down_nobody_new_signs_in_there_and_all_else_goes_
     let back = provider_answer(&mut ann).await;
     let answer = ann.go(back).await;
     assert_eq!(ann.follow(answer).await.status, 200);
+    let ages = estate.metrics();
+    assert!(ages.contains("tiergate_evidence_age_seconds{source=\"jwks\"} "), "{ages}");
 
     let mut late = Visitor::new(&estate, Device::None);
     for mood in [Mood::Broken, Mood::Elsewhere, Mood::Silent] {

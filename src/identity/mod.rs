@@ -145,6 +145,14 @@ impl Providers {
         self.providers.iter().find(|provider| provider.name == name)
     }
 
+    /// Seconds since the keys of each OpenID provider were received; none of one that was not asked yet.
+    pub fn keys_ages(&self, now: Timestamp) -> impl Iterator<Item = i64> {
+        self.providers.iter().filter_map(move |provider| match &provider.kind {
+            Kind::Oidc(oidc) => oidc.keys_age(now),
+            Kind::Local(_) => None,
+        })
+    }
+
     /// Verifies bearer tokens of the issuers that have `bearer_audiences`.
     #[must_use]
     pub fn bearer(&self) -> &BearerVerifier {
