@@ -149,7 +149,8 @@ async fn run(
     stop.send_replace(true);
     tracker.close();
     // Revocations are still enforced while requests finish, so the background goes on till then.
-    if tokio::time::timeout(config.limits.drain_timeout, tracker.wait()).await.is_err() {
+    let patience = shared.load().config.limits.drain_timeout;
+    if tokio::time::timeout(patience, tracker.wait()).await.is_err() {
         tracing::warn!(left = tracker.len(), "connections were still open at the end of the drain");
     }
     drop(work);

@@ -63,8 +63,10 @@ async fn a_terminated_process_answers_what_it_began_and_then_ends_at_once() {
 #[tokio::test]
 async fn what_is_open_too_long_is_ended_and_is_in_the_audit_log_all_the_same() {
     let estate = Estate::start();
-    estate.rewrite("tiergate.yaml", "listen:\n", "limits: { drain_timeout: 2s }\nlisten:\n");
     let mut process = Process::after_crash(&estate).await;
+    // What the configuration says when it stops, not what it said when it started.
+    estate.rewrite("tiergate.yaml", "listen:\n", "limits: { drain_timeout: 2s }\nlisten:\n");
+    estate.reload();
     let browser = Visitor::signed_in(&estate, Device::None, EMPLOYEE).await;
     let cookies = browser.cookie_header("wiki.localhost");
     let mut socket = WebSocket::open(&estate, Device::None, "wiki.localhost", &cookies).await.unwrap();
