@@ -203,3 +203,30 @@ async fn a_fragmented_hello_says_the_same_as_a_whole_one() {
     let stream = scene.estate.connect("app.localhost", Device::None, Tls::H1).await;
     assert_eq!(exchange(stream, &request, 1).await.status(), 403, "HOST-04: whole");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_agreed_on_against_quantum_computers_where_the_client_asks_for_it() {
+    use rustls::NamedGroup::{X25519, X25519MLKEM768, secp256r1};
+    let estate = Estate::start();
+    // The library takes what the client likes best; browsers and OpenSSL like the hybrid best.
+    for (offered, want) in [
+        (&[X25519MLKEM768, X25519][..], X25519MLKEM768),
+        (&[X25519MLKEM768], X25519MLKEM768),
+        (&[X25519, X25519MLKEM768], X25519),
+        (&[secp256r1, X25519], X25519),
+        (&[secp256r1], secp256r1),
+    ] {
+        let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+        let all = rustls::crypto::aws_lc_rs::ALL_KX_GROUPS;
+        provider.kx_groups =
+            offered.iter().map(|name| *all.iter().find(|group| group.name() == *name).unwrap()).collect();
+        let config = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_root_certificates(estate.roots())
+            .with_no_client_auth();
+        let stream = estate.try_connect("wiki.localhost", &Arc::new(config)).await.unwrap();
+        let agreed = stream.get_ref().1.negotiated_key_exchange_group().map(|group| group.name());
+        assert_eq!(agreed, Some(want), "{offered:?}");
+    }
+}
