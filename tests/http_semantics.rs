@@ -10,4 +10,5 @@ mod http_semantics {
     mod streams;
     mod told;
     mod transfers;
+    mod upstream_tls;
 }

@@ -32,7 +32,7 @@ pub enum TlsError {
         source: rustls::pki_types::pem::Error,
     },
     /// The chain file holds no certificate, or too many.
-    #[error("`{0}` must hold 1 to {MAX_CHAIN} certificates, the server's first")]
+    #[error("`{0}` must hold 1 to {MAX_CHAIN} certificates, that of the key first")]
     Chain(PathBuf),
     /// The certificate names no host.
     #[error("`{0}` names no host in its subject alternative names")]
@@ -144,25 +144,36 @@ impl ResolvesServerCert for Certificates {
 }
 
 fn serve(files: &config::CertificateFiles) -> Result<Served, TlsError> {
+    let cert = &files.cert;
+    let pair = pair(files)?;
+    let leaf = pair.cert.first().ok_or_else(|| TlsError::Chain(cert.clone()))?;
+    let (exact, wildcard, not_after) = names(leaf, cert)?;
+    Ok(Served { exact, wildcard, not_after, name: cert.display().to_string(), key: Arc::new(pair) })
+}
+
+/// A chain and the key of its first certificate.
+///
+/// # Errors
+/// A file that cannot be used, or two that do not belong together.
+pub fn pair(files: &config::CertificateFiles) -> Result<CertifiedKey, TlsError> {
     let config::CertificateFiles { cert, key } = files;
     refuse_exposed(key)?;
     let read = |path: &Path, source| TlsError::Read { path: path.to_owned(), source };
     let chain = CertificateDer::pem_file_iter(cert)
         .and_then(|certificates| certificates.take(MAX_CHAIN + 1).collect::<Result<Vec<_>, _>>())
         .map_err(|source| read(cert, source))?;
-    let leaf =
-        chain.first().filter(|_| chain.len() <= MAX_CHAIN).ok_or_else(|| TlsError::Chain(cert.clone()))?;
-    let (exact, wildcard, not_after) = names(leaf, cert)?;
+    if chain.is_empty() || chain.len() > MAX_CHAIN {
+        return Err(TlsError::Chain(cert.clone()));
+    }
     let secret = PrivateKeyDer::from_pem_file(key).map_err(|source| read(key, source))?;
-    let key = CertifiedKey::from_der(chain, secret, &crypto()).map_err(|source| {
+    CertifiedKey::from_der(chain, secret, &crypto()).map_err(|source| {
         let (cert, key) = (cert.clone(), key.clone());
         if matches!(source, rustls::Error::InconsistentKeys(_)) {
             TlsError::Mismatch { cert, key }
         } else {
             TlsError::Key { cert, key, source }
         }
-    })?;
-    Ok(Served { exact, wildcard, not_after, name: cert.display().to_string(), key: Arc::new(key) })
+    })
 }
 
 /// A private key that others can read is a private key no more.

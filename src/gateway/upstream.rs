@@ -1,6 +1,6 @@
 //! Named sets of addresses that requests are forwarded to: whose turn it is, and who is ill.
 
-use super::unhurried;
+use super::{tls, unhurried};
 use crate::config::{UpstreamConfig, UpstreamTls};
 use arc_swap::ArcSwap;
 use pingora::protocols::ALPN;
@@ -39,6 +39,14 @@ pub enum UpstreamError {
         /// Why.
         source: rustls::pki_types::pem::Error,
     },
+    /// The certificate that it is shown cannot be used.
+    #[error("upstream `{upstream}`: {source}")]
+    Client {
+        /// Its name.
+        upstream: String,
+        /// Why.
+        source: tls::TlsError,
+    },
     /// A certificate file holds none, or one that does not parse.
     #[error("upstream `{upstream}`: `{path}` holds no usable certificate")]
     Certificate {
@@ -59,6 +67,8 @@ pub struct Upstream {
     next: AtomicUsize,
     ca: Option<Arc<[pingora::utils::tls::WrappedX509]>>,
     client: Option<Arc<CertKey>>,
+    /// Connections are shared by what has the same of these, and by nothing else.
+    connections: u64,
 }
 
 /// One address and how it fares.
@@ -110,7 +120,16 @@ impl Upstream {
         let tls = config.tls.as_ref();
         let ca = tls.and_then(|tls| tls.ca.as_ref()).map(|path| authorities(name, path)).transpose()?;
         let client = tls.and_then(|tls| tls.client.as_ref()).map(|files| client(name, files)).transpose()?;
+        let believed: Vec<&[u8]> =
+            ca.iter().flat_map(|ca| ca.iter()).map(|one| one.borrow_raw_cert().as_slice()).collect();
         let upstream = Self {
+            // What was verified by one authority, or opened as somebody, is nothing for whoever believes
+            // another or is somebody else, be it after a reload.
+            connections: fingerprint((
+                name,
+                believed,
+                client.as_ref().map(|client| client.leaf().borrow_raw_cert().clone()),
+            )),
             name: name.to_owned(),
             config: config.clone(),
             addresses: addresses.collect(),
@@ -200,8 +219,7 @@ impl Upstream {
         let config = &self.config;
         let name = config.tls.as_ref().map(|tls| self.server_name(tls, turn, host)).unwrap_or_default();
         let mut peer = HttpPeer::new(turn.address, config.tls.is_some(), name);
-        // Connections are never shared between upstreams, whose certificates are judged differently.
-        peer.group_key = fingerprint(&self.name);
+        peer.group_key = self.connections;
         let options = &mut peer.options;
         options.connection_timeout = Some(config.connect_timeout);
         options.total_connection_timeout = Some(config.connect_timeout);
@@ -276,6 +294,8 @@ fn authorities(
 }
 
 fn client(upstream: &str, files: &crate::config::CertificateFiles) -> Result<Arc<CertKey>, UpstreamError> {
+    // The framework would find out with the first request.
+    tls::pair(files).map_err(|source| UpstreamError::Client { upstream: upstream.to_owned(), source })?;
     let read =
         |source| UpstreamError::Read { upstream: upstream.to_owned(), path: files.key.clone(), source };
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(read)?;
