@@ -436,3 +436,24 @@ async fn plain_http_leads_to_https_and_to_nothing_else() {
     let forwarded = estate.metric("tiergate_upstream_requests_total", &[]);
     assert_eq!(forwarded, 0.0, "nothing is forwarded from there");
 }
+
+#[tokio::test]
+async fn an_address_has_only_so_many_connections_and_those_too_many_are_counted() {
+    let estate = Estate::start();
+    estate.edit("tiergate.yaml", |config| {
+        config["limits"] = serde_json::json!({ "max_connections_per_address": 3 });
+    });
+    estate.reload();
+    let config = Arc::new(estate.tls(Device::None, Tls::H1));
+    let mut open = Vec::new();
+    for nth in 0..3 {
+        let stream = estate.try_connect("wiki.localhost", &config).await;
+        open.push(stream.unwrap_or_else(|error| panic!("connection {nth}: {error}")));
+    }
+    let busy = || estate.metric("tiergate_tls_handshakes_total", &["result=\"busy\""]);
+    assert_eq!(busy(), 0.0);
+    assert!(estate.try_connect("wiki.localhost", &config).await.is_err(), "the fourth");
+    until("the fourth is counted", async || busy() == 1.0).await;
+    open.pop();
+    until("there is room again", async || estate.try_connect("wiki.localhost", &config).await.is_ok()).await;
+}

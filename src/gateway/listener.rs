@@ -66,7 +66,10 @@ async fn connection(
             }
             drop(admission);
         }
-        Ok(Err(Refused::Busy)) => tracing::debug!(%peer, "there are too many connections"),
+        Ok(Err(Refused::Busy)) => {
+            gateway.metrics().handshake(unfinished(HandshakeResult::Busy));
+            tracing::debug!(%peer, "there are too many connections");
+        }
         Ok(Err(Refused::Handshake(error))) => {
             gateway.metrics().handshake(unfinished(HandshakeResult::Failed));
             tracing::debug!(%peer, %error, "the handshake failed");

@@ -46,6 +46,8 @@ pub enum HandshakeResult {
     Timeout,
     /// It failed, or the client went away.
     Failed,
+    /// There were too many connections already, so it did not begin.
+    Busy,
 }
 
 /// One handshake that is over.
@@ -288,6 +290,7 @@ impl Metrics {
             HandshakeResult::Ok => "ok",
             HandshakeResult::Timeout => "timeout",
             HandshakeResult::Failed => "failed",
+            HandshakeResult::Busy => "busy",
         };
         self.handshakes.with_label_values(&[version, result, device.as_str()]).inc();
     }

@@ -25,7 +25,9 @@ fn busy() -> Metrics {
     metrics.for_upstream("tickets").failed();
     metrics.upstream_healthy("tickets", "10.0.1.10:8080", true);
     for version in [TlsVersion::V12, TlsVersion::V13, TlsVersion::None] {
-        for result in [HandshakeResult::Ok, HandshakeResult::Timeout, HandshakeResult::Failed] {
+        for result in
+            [HandshakeResult::Ok, HandshakeResult::Timeout, HandshakeResult::Failed, HandshakeResult::Busy]
+        {
             metrics.handshake(Handshake { version, result, device: DeviceTrust::Enrolled });
         }
     }
