@@ -17,9 +17,8 @@ use std::process::ExitCode;
 /// Exits 0 when it is clean, 1 when there are errors or warnings, 2 when it cannot be read.
 #[derive(Args, Debug)]
 pub struct CheckArgs {
-    /// The folder with the policies
-    #[arg(default_value = "policies")]
-    pub dir: PathBuf,
+    /// The folder with the policies [default: as the `--config` says, otherwise `policies`]
+    pub dir: Option<PathBuf>,
     /// The `tiergate.yaml` that they run with: checked too, and what the policies name in it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -105,9 +104,11 @@ fn explain(id: &str) -> Result<String, String> {
 }
 
 fn check(args: &CheckArgs) -> Result<Report, ReadError> {
-    let policies = policy_files::read(&args.dir)?;
-    let Some(path) = &args.config else { return Ok(policy::check(policies, None)) };
-    let file = policy_files::read_file(path.clone())?;
+    let file = args.config.clone().map(policy_files::read_file).transpose()?;
+    let configured = || file.as_ref().and_then(config::policies_folder);
+    let dir = args.dir.clone().or_else(configured).unwrap_or_else(|| PathBuf::from("policies"));
+    let policies = policy_files::read(&dir)?;
+    let Some(file) = file else { return Ok(policy::check(policies, None)) };
     let mut report = match config::resolve(&file) {
         Ok(config) => {
             let upstreams: Vec<_> = config.upstreams.into_keys().collect();
@@ -151,7 +152,7 @@ upstreams: { app: { addresses: [127.0.0.1:80] } }
             fs::write(&path, config).unwrap();
         }
         let args = CheckArgs {
-            dir: dir.path().to_path_buf(),
+            dir: Some(dir.path().to_path_buf()),
             config: config.map(|_| path),
             format: Format::Human,
             explain: None,
@@ -178,6 +179,22 @@ upstreams: { app: { addresses: [127.0.0.1:80] } }
             let (got, text) = outcome(policy, config);
             assert_eq!(got, exit(code), "{text}");
             assert!(text.contains(says), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_folder_is_the_one_that_the_configuration_names() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("rules")).unwrap();
+        fs::write(dir.path().join("rules/a.yaml"), GOOD.replace("low", "lo")).unwrap();
+        let path = dir.path().join("tiergate.yaml");
+        // Where another key is wrong as well.
+        for (config, found) in [(CONFIG.to_owned(), 1), (CONFIG.replace("listen", "lsten"), 2)] {
+            fs::write(&path, format!("{config}policies: rules\n")).unwrap();
+            let args =
+                CheckArgs { dir: None, config: Some(path.clone()), format: Format::Human, explain: None };
+            let report = check(&args).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(report.findings.len(), found, "{}", human(&report, false));
         }
     }
 
