@@ -213,7 +213,7 @@ async fn keys_are_agreed_on_against_quantum_computers_where_the_client_asks_for_
         (&[X25519MLKEM768, X25519][..], X25519MLKEM768),
         (&[X25519MLKEM768], X25519MLKEM768),
         (&[X25519, X25519MLKEM768], X25519),
-        (&[secp256r1, X25519], X25519),
+        (&[secp256r1, X25519], secp256r1),
         (&[secp256r1], secp256r1),
     ] {
         let mut provider = rustls::crypto::aws_lc_rs::default_provider();
