@@ -6,8 +6,8 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 use tiergate::access::{Device, DeviceTrust, Facts, GroupSet, Session, Subject, User, decide};
 use tiergate::diagnostic::Source;
-use tiergate::gateway::canonical;
 use tiergate::policy::{Policy, resolve};
+use tiergate::text::canonical;
 
 /// A policy of so many resources, each with a path of a higher tier.
 fn policy(resources: usize) -> Policy {

@@ -14,7 +14,7 @@ mod report;
 mod sarif;
 
 pub use codes::{CODES, Code};
-pub use findings::{Findings, LeftOut};
+pub use findings::{Findings, LeftOut, Sorted};
 pub use github::github;
 pub use json::json;
 pub use lints::{Level, Lint, Lints, Silenced};

@@ -20,6 +20,9 @@
 //!    ├─ device/     certificates → device trust
 //!    │
 //!    ▼
+//!  workbench/         what a policy allows: prove, try, explain, diff
+//!    │
+//!    ▼
 //!  config/, policy/   text → Config, Policy: raw, resolve, diagnose    CORE
 //!    │                (text/: what people write in files)              values in, values out
 //!    ▼
@@ -30,7 +33,7 @@
 //!
 //! ```text
 //! bytes ─► gateway/wire         a head in plain RFC 9112, or refused before the framework reads it
-//!       ─► gateway/canonical    one host, one path, or refused
+//!       ─► text/canonical       one host, one path, or refused
 //!       ─► gateway/identify     a workload, a session, a bearer token, or nobody
 //!       ─► access/decide        Allow(Permit) | Deny(Reason) | Challenge(Step, Reason)
 //!       ─► gateway/forward      takes the Permit: it names the upstream and carries the obligations
@@ -40,7 +43,7 @@
 //!
 //! # Invariants
 //!
-//! - **The core does no I/O** and reads no clock: `access/`, `policy/`, `config/` and `text/` name neither
+//! - **The core does no I/O** and reads no clock: `access/`, `policy/`, `workbench/`, `config/` and `text/` name neither
 //!   the proxy framework, a runtime nor a database. `now` is a field of the facts.
 //! - **No permit, no upstream.** [`access::Permit`] has private fields and one maker, and
 //!   [`gateway::forward::Forward`], which alone knows upstreams, is made from one.
@@ -88,3 +91,4 @@ pub mod snapshot;
 pub mod state;
 pub mod telemetry;
 pub mod text;
+pub mod workbench;

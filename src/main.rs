@@ -29,6 +29,14 @@ enum Command {
     Check(cli::check::CheckArgs),
     /// Print the JSON Schema of a kind of file, for editors
     Schema(cli::schema::SchemaArgs),
+    /// Try the tests of a policy, and name the rules that no test reached
+    Test(cli::test::TestArgs),
+    /// Explain a decision: each step, the rule and its place, and what would have to be different
+    Explain(cli::explain::ExplainArgs),
+    /// Print who reaches what from which device
+    Matrix(cli::matrix::MatrixArgs),
+    /// Compare two policies: what became reachable and what did not
+    Diff(cli::diff::DiffArgs),
     /// Add and change local users
     User(cli::user::UserArgs),
     /// Make a working estate in one folder and run it, on loopback
@@ -40,6 +48,10 @@ fn main() -> ExitCode {
         Command::Serve { config } => cli::serve::run(&config),
         Command::Check(arguments) => cli::check::run(&arguments),
         Command::Schema(arguments) => cli::schema::run(&arguments),
+        Command::Test(arguments) => cli::test::run(&arguments),
+        Command::Explain(arguments) => cli::explain::run(&arguments),
+        Command::Matrix(arguments) => cli::matrix::run(&arguments),
+        Command::Diff(arguments) => cli::diff::run(&arguments),
         Command::User(arguments) => cli::user::run(arguments),
         Command::Demo(arguments) => cli::demo::run(arguments),
     }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use tiergate::diagnostic::{Severity, Source, render_all};
-use tiergate::policy::{Known, resolve_known};
+use tiergate::policy::Known;
 
 fn chart(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/helm/tiergate").join(name)
@@ -54,7 +54,7 @@ fn its_configuration_and_its_policies_are_ones_that_tiergate_takes() {
         .collect();
     let known =
         Known { upstreams: &upstreams, providers: &providers, login_host: &config.identity.login_host };
-    let (policy, findings) = resolve_known(&files, known);
+    let (policy, findings) = tiergate::workbench::load(&files, Some(known));
     assert!(policy.is_some(), "{}", render_all(&findings, &files, false));
     assert!(findings.iter().all(|finding| finding.severity == Severity::Note), "{findings:?}");
 

@@ -1,7 +1,7 @@
 //! The decision itself.
 
 use super::{Absent, DeviceTrust, Facts, Obligations, Permit, Reason, Session, Subject, User};
-use crate::policy::{Origin, Place, Policy, Rule, ServiceId, older_than};
+use crate::policy::{Origin, Place, Policy, Rule, ServiceId, SessionLimits, older_than};
 
 /// What a request may do.
 #[derive(Debug)]
@@ -37,6 +37,46 @@ pub enum Step {
     },
 }
 
+/// What a step found of a request that it let pass.
+#[derive(Clone, Copy, Debug)]
+pub enum Passed<'p> {
+    /// A resource and section has its host and path.
+    Route(Place<'p>),
+    /// Its address sent few enough.
+    AddressLimit,
+    /// Somebody is signed in.
+    SignedIn,
+    /// The account may be used.
+    Account,
+    /// The session is within these limits.
+    Session(SessionLimits),
+    /// It comes from an origin that may ask this.
+    SameOrigin,
+    /// A `services` entry lists it.
+    Listed(&'p Origin),
+    /// None of so many `deny` rules speaks of it.
+    NotDenied(usize),
+    /// The device meets the tier.
+    Device,
+    /// This `allow` rule admits it, or none is needed.
+    Allowed(Option<&'p Origin>),
+    /// The sign-in is as strong as this `authentication` entry asks for.
+    Authentication(Option<&'p Origin>),
+    /// The audit log can take its event.
+    Audit,
+}
+
+/// Whoever wants to know of each step of a decision.
+pub trait Watcher<'p> {
+    /// A step let the request pass.
+    fn passed(&mut self, step: Passed<'p>);
+}
+
+/// Nobody: costs nothing.
+impl Watcher<'_> for () {
+    fn passed(&mut self, _: Passed<'_>) {}
+}
+
 /// Decides one request: pure, no I/O, no clock, no allocation.
 ///
 /// The order is the contract's: route, limit per address, signed in, account, session, deny rules,
@@ -44,7 +84,16 @@ pub enum Step {
 /// step foresaw is denied.
 #[must_use]
 pub fn decide<'p>(policy: &'p Policy, facts: &Facts<'p>) -> Decision<'p> {
-    match judge(policy, facts) {
+    decide_watched(policy, facts, &mut ())
+}
+
+/// The same decision, with somebody told of each step that let the request pass.
+pub fn decide_watched<'p>(
+    policy: &'p Policy,
+    facts: &Facts<'p>,
+    watcher: &mut impl Watcher<'p>,
+) -> Decision<'p> {
+    match judge(policy, facts, watcher) {
         Ok(permit) => Decision::Allow(permit),
         Err(Refusal { step: None, denial }) => Decision::Deny(denial),
         Err(Refusal { step: Some(step), denial }) => Decision::Challenge(step, denial),
@@ -65,19 +114,26 @@ fn challenge(step: Step, reason: Reason, rule: Option<&Origin>) -> Refusal<'_> {
     Refusal { step: Some(step), denial: Denial { reason, rule } }
 }
 
-fn judge<'p>(policy: &'p Policy, facts: &Facts<'p>) -> Result<Permit<'p>, Refusal<'p>> {
+fn judge<'p>(
+    policy: &'p Policy,
+    facts: &Facts<'p>,
+    watcher: &mut impl Watcher<'p>,
+) -> Result<Permit<'p>, Refusal<'p>> {
     let place = facts.place.ok_or(deny(Reason::NoRoute, None))?;
+    watcher.passed(Passed::Route(place));
     if facts.address_limited {
         return Err(deny(Reason::RateLimited, None));
     }
+    watcher.passed(Passed::AddressLimit);
     let rule = match facts.subject {
         Subject::Nobody(absent) => return Err(challenge(Step::SignIn, absence(absent), None)),
-        Subject::Service(service) => judge_service(place, service, facts)?,
-        Subject::User(user) => judge_user(policy, place, &user, facts)?,
+        Subject::Service(service) => judge_service(place, service, facts, watcher)?,
+        Subject::User(user) => judge_user(policy, place, &user, facts, watcher)?,
     };
     if !facts.audit_available {
         return Err(deny(Reason::AuditUnavailable, None));
     }
+    watcher.passed(Passed::Audit);
     let limits = &place.resource().subject_limits;
     Ok(Permit::new(place, rule, Obligations { limits }))
 }
@@ -96,13 +152,15 @@ fn judge_service<'p>(
     place: Place<'p>,
     service: Option<ServiceId>,
     facts: &Facts<'p>,
+    watcher: &mut impl Watcher<'p>,
 ) -> Result<Option<&'p Origin>, Refusal<'p>> {
     let entry = service.and_then(|service| {
         let mut entries = place.resource().services.iter();
         entries.find(|entry| entry.admits(service, facts.method, facts.path))
     });
     let entry = entry.ok_or(deny(Reason::ServiceNotListed, None))?;
-    denied_by_rule(place, None, facts)?;
+    watcher.passed(Passed::Listed(&entry.origin));
+    denied_by_rule(place, None, facts, watcher)?;
     Ok(Some(&entry.origin))
 }
 
@@ -111,10 +169,13 @@ fn judge_user<'p>(
     place: Place<'p>,
     user: &User<'p>,
     facts: &Facts<'p>,
+    watcher: &mut impl Watcher<'p>,
 ) -> Result<Option<&'p Origin>, Refusal<'p>> {
+    watcher.passed(Passed::SignedIn);
     if !user.active {
         return Err(deny(Reason::AccountDisabled, None));
     }
+    watcher.passed(Passed::Account);
     let limits = policy.session_limits(user.groups);
     if limits.max_age.is_some_and(|age| older_than(user.session.started, facts.now, age)) {
         return Err(challenge(Step::SignIn, Reason::SessionExpired, None));
@@ -122,16 +183,21 @@ fn judge_user<'p>(
     if limits.idle_timeout.is_some_and(|idle| older_than(user.session.last_seen, facts.now, idle)) {
         return Err(challenge(Step::SignIn, Reason::SessionIdle, None));
     }
+    watcher.passed(Passed::Session(limits));
     if facts.cross_origin {
         return Err(deny(Reason::CrossOrigin, None));
     }
-    denied_by_rule(place, Some(user), facts)?;
+    watcher.passed(Passed::SameOrigin);
+    denied_by_rule(place, Some(user), facts, watcher)?;
     device_meets_tier(place, facts)?;
+    watcher.passed(Passed::Device);
     let rule = allowed(place, user, facts)?;
+    watcher.passed(Passed::Allowed(rule));
     let entry = policy.authentication_for(user.groups);
     if let Some(entry) = entry.filter(|entry| entry.mfa && !user.session.mfa) {
         return Err(challenge(Step::StepUp, Reason::MfaRequired, Some(&entry.origin)));
     }
+    watcher.passed(Passed::Authentication(entry.map(|entry| &entry.origin)));
     Ok(rule)
 }
 
@@ -139,13 +205,15 @@ fn denied_by_rule<'p>(
     place: Place<'p>,
     user: Option<&User<'p>>,
     facts: &Facts<'p>,
+    watcher: &mut impl Watcher<'p>,
 ) -> Result<(), Refusal<'p>> {
     let groups = user.map(|user| user.groups);
     let mut rules = place.section().deny.iter();
-    match rules.find(|rule| rule.speaks_of(groups, facts.method, facts.client)) {
-        Some(rule) => Err(deny(Reason::DeniedByRule, Some(&rule.origin))),
-        None => Ok(()),
+    if let Some(rule) = rules.find(|rule| rule.speaks_of(groups, facts.method, facts.client)) {
+        return Err(deny(Reason::DeniedByRule, Some(&rule.origin)));
     }
+    watcher.passed(Passed::NotDenied(place.section().deny.len()));
+    Ok(())
 }
 
 fn device_meets_tier<'p>(place: Place<'p>, facts: &Facts<'p>) -> Result<(), Refusal<'p>> {

@@ -9,7 +9,7 @@ mod permit;
 mod reason;
 mod tier;
 
-pub use decide::{Decision, Denial, Step, decide};
+pub use decide::{Decision, Denial, Passed, Step, Watcher, decide, decide_watched};
 pub use facts::{Absent, Device, Facts, GroupSet, Session, Subject, Timestamp, User};
 pub use permit::{Obligations, Permit};
 pub use reason::Reason;

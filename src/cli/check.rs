@@ -3,8 +3,9 @@
 use super::UNUSABLE;
 use crate::config;
 use crate::diagnostic::{CODES, Code, Report, did_you_mean, github, human, json, sarif};
-use crate::policy::{self, Known};
+use crate::policy::Known;
 use crate::policy_files::{self, ReadError};
+use crate::workbench;
 use clap::{Args, ValueEnum};
 use std::error::Error;
 use std::fmt::Write as _;
@@ -108,7 +109,7 @@ fn check(args: &CheckArgs) -> Result<Report, ReadError> {
     let configured = || file.as_ref().and_then(config::policies_folder);
     let dir = args.dir.clone().or_else(configured).unwrap_or_else(|| PathBuf::from("policies"));
     let policies = policy_files::read(&dir)?;
-    let Some(file) = file else { return Ok(policy::check(policies, None)) };
+    let Some(file) = file else { return Ok(workbench::check(policies, None)) };
     let mut report = match config::resolve(&file) {
         Ok(config) => {
             let upstreams: Vec<_> = config.upstreams.into_keys().collect();
@@ -116,11 +117,11 @@ fn check(args: &CheckArgs) -> Result<Report, ReadError> {
                 config.identity.providers.into_iter().map(|provider| provider.name).collect();
             let login_host = config.identity.login_host;
             let known = Known { upstreams: &upstreams, providers: &providers, login_host: &login_host };
-            policy::check(policies, Some(known))
+            workbench::check(policies, Some(known))
         }
         // The policies' own mistakes are said all the same; what they name in it is not known.
         Err(mut findings) => {
-            let mut report = policy::check(policies, None);
+            let mut report = workbench::check(policies, None);
             findings.append(&mut report.findings);
             Report { findings, ..report }
         }

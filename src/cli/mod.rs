@@ -1,9 +1,15 @@
 //! The commands, one file each.
 
+pub mod audit_lines;
 pub mod check;
 pub mod demo;
+pub mod diff;
+pub mod explain;
+pub mod matrix;
+pub mod policies;
 pub mod schema;
 pub mod serve;
+pub mod test;
 pub mod user;
 
 /// The exit code for wrong usage, a configuration that cannot be used, and I/O that failed.

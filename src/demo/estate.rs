@@ -28,6 +28,7 @@ const CONFIG: &str = include_str!("tiergate.yaml");
 const POLICIES: &[(&str, &str)] = &[
     ("groups.yaml", include_str!("../../policies/groups.yaml")),
     ("resources.yaml", include_str!("../../policies/resources.yaml")),
+    ("promises.yaml", include_str!("../../policies/promises.yaml")),
 ];
 
 /// The ends of the lines in `tiergate.yaml` that the demo owns.

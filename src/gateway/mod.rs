@@ -1,13 +1,12 @@
 //! The policy enforcement point: everything between a client's bytes and an upstream's.
 //!
 //! [`listener`] accepts and shakes hands, [`http1`] and [`http2`] read requests, [`exchange`] takes
-//! one through the framework and `judge` judges it: [`canonical`] and [`request`] understand it,
+//! one through the framework and `judge` judges it: [`crate::text::canonical`] and [`request`] understand it,
 //! [`identify`] says who asks, [`crate::access::decide`] decides, and either [`forward`] sends it on,
 //! which takes a permit, or [`respond`] answers. [`record`] writes down what became of it, whatever that was.
 
 pub mod admission;
 pub mod assertion;
-pub mod canonical;
 mod case;
 pub mod chunks;
 pub mod connection;

@@ -1,7 +1,7 @@
 //! The plain HTTP listener: it sends readers of a known host to https and forwards nothing.
 
-use super::canonical;
 use crate::snapshot::Shared;
+use crate::text::canonical;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};

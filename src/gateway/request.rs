@@ -1,10 +1,10 @@
 //! One request as tiergate understands it: canonical, classified, owned.
 
-use super::canonical::{self, Target};
 use super::headers;
 use crate::access::Reason;
 use crate::identity::Bearer;
 use crate::session::{LiveSession, Person};
+use crate::text::canonical::{self, Target};
 use crate::text::method;
 use http::{HeaderMap, Method, header};
 use pingora::http::RequestHeader;

@@ -5,9 +5,9 @@
 //! at `#`, several spellings of the body's length). Leniency is how two readers come to disagree
 //! about where a request ends, so it never sees such bytes.
 
-use super::canonical;
 use crate::access::Reason;
 use crate::config::Limits;
+use crate::text::canonical;
 use bytes::{Buf, BytesMut};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};

@@ -3,7 +3,7 @@
 use super::names::shorten;
 use super::resolve::Resolver;
 use super::{Origin, raw};
-use crate::diagnostic::{CODES, Code, Diagnostic, Level, Lint, Severity, did_you_mean};
+use crate::diagnostic::{CODES, Code, Diagnostic, Findings, Level, Lint, Severity, did_you_mean};
 use crate::text::yaml::{At, Key};
 
 /// That a lint changes nothing: has a level like any other, so that those are looked at last.
@@ -104,18 +104,18 @@ impl Resolver<'_> {
             self.resources.find(&resource, place, self.complete, &mut self.findings);
         }
     }
+}
 
-    /// Notes the lints that changed nothing. Last of all: what is found behind this has no say.
-    pub fn stale_lints(&mut self) {
-        for of_lints in [false, true] {
-            let known = self.known.is_some();
-            let stale = |lint: &&Lint| {
-                (lint.code.id == STALE) == of_lints && (known || !NEEDS_CONFIGURATION.contains(&lint.code.id))
-            };
-            let stale: Vec<_> = self.findings.lints().unused().filter(stale).map(said_of).collect();
-            for finding in stale {
-                self.findings.push(finding);
-            }
+/// Notes the lints that changed nothing. Last of all: what is found behind this has no say. `known`:
+/// what is found only with the configuration was looked for.
+pub(super) fn note_stale(findings: &mut Findings, known: bool) {
+    for of_lints in [false, true] {
+        let stale = |lint: &&Lint| {
+            (lint.code.id == STALE) == of_lints && (known || !NEEDS_CONFIGURATION.contains(&lint.code.id))
+        };
+        let stale: Vec<_> = findings.lints().unused().filter(stale).map(said_of).collect();
+        for finding in stale {
+            findings.push(finding);
         }
     }
 }

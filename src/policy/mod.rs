@@ -2,12 +2,14 @@
 //!
 //! Invariant: nothing here does I/O. Text arrives as [`crate::diagnostic::Source`]s.
 
+mod claims;
 mod definitions;
 mod hosts;
 mod lints;
 mod locate;
 mod model;
 mod names;
+mod promises;
 mod raw;
 mod resolve;
 mod resources;
@@ -17,12 +19,14 @@ mod sections;
 mod traffic;
 mod values;
 
+pub use claims::{Assertion, Claim, Expected, Given, Promise, Services, Trial, Who, Written};
 pub use locate::Place;
 pub use model::{
-    Authentication, Cors, Group, Methods, Network, Origin, Policy, RateLimit, RateLimitBy, Resource, Rule,
-    Section, Service, ServiceEntry, ServiceId, SessionLimits, older_than, within,
+    Authentication, Cors, Group, Methods, NamedNetwork, Origin, Policy, RateLimit, RateLimitBy, Resource,
+    Rule, Section, Service, ServiceEntry, ServiceId, SessionLimits, older_than, within,
 };
-pub use resolve::{Known, check, resolve, resolve_known};
+pub use promises::{RequestError, address_of, request_line};
+pub use resolve::{Known, Open, open, resolve};
 pub use schema::schema;
 
 #[cfg(test)]

@@ -25,6 +25,12 @@ pub struct Policy {
     pub(super) spiffe: std::collections::HashMap<String, ServiceId>,
     /// Resource index by host: exact hosts, and the suffix behind `*.` of one-label wildcards.
     pub(super) hosts: super::locate::Hosts,
+    /// The networks that rules may name.
+    pub(super) networks: Vec<NamedNetwork>,
+    /// What is promised of every request.
+    pub(super) assertions: Vec<super::Assertion>,
+    /// What is expected of some requests.
+    pub(super) trials: Vec<super::Trial>,
     /// Where no `authentication` entry says how old a session may be.
     pub(super) default_max_age: Option<Duration>,
     /// Where no `authentication` entry says how long a session may go unused.
@@ -53,9 +59,14 @@ pub struct Group {
     pub any_of: Vec<String>,
 }
 
-/// Addresses of a named network, merged into the rules that name it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Network(pub IpNet);
+/// A named network. Rules that name it have its addresses merged in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NamedNetwork {
+    /// Its name in the policy.
+    pub name: String,
+    /// Its addresses.
+    pub addresses: Vec<IpNet>,
+}
 
 /// A workload that policies name.
 #[derive(Clone, Debug)]
@@ -109,6 +120,8 @@ pub struct Resource {
     pub subject_limits: Vec<RateLimit>,
     /// Where it is defined.
     pub origin: Origin,
+    /// The same for findings.
+    pub written: super::Written,
 }
 
 /// A resource, or the part of it below a path prefix, with everything inherited worked out.
@@ -155,7 +168,13 @@ impl Rule {
     #[must_use]
     pub fn speaks_of(&self, groups: Option<&GroupSet>, method: &str, client: IpAddr) -> bool {
         self.groups.as_ref().is_none_or(|rule| groups.is_some_and(|groups| rule.intersects(groups)))
-            && self.methods.as_ref().is_none_or(|methods| methods.contain(method))
+            && self.speaks_of_requests(method, client)
+    }
+
+    /// The same, whoever asks.
+    #[must_use]
+    pub fn speaks_of_requests(&self, method: &str, client: IpAddr) -> bool {
+        self.methods.as_ref().is_none_or(|methods| methods.contain(method))
             && self.networks.as_ref().is_none_or(|networks| within(client, networks))
     }
 }
@@ -259,6 +278,9 @@ impl Policy {
             memberships: std::collections::HashMap::new(),
             spiffe: std::collections::HashMap::new(),
             hosts: super::locate::Hosts::default(),
+            networks: Vec::new(),
+            assertions: Vec::new(),
+            trials: Vec::new(),
             default_max_age: None,
             default_idle_timeout: None,
         }
@@ -316,6 +338,35 @@ impl Policy {
     #[must_use]
     pub fn service_by_spiffe(&self, id: &str) -> Option<ServiceId> {
         self.spiffe.get(id).copied()
+    }
+
+    /// What is promised of every request, in the order of the files.
+    #[must_use]
+    pub fn assertions(&self) -> &[super::Assertion] {
+        &self.assertions
+    }
+
+    /// What is expected of some requests, in the order of the files.
+    #[must_use]
+    pub fn trials(&self) -> &[super::Trial] {
+        &self.trials
+    }
+
+    /// The networks that rules may name.
+    #[must_use]
+    pub fn networks(&self) -> &[NamedNetwork] {
+        &self.networks
+    }
+
+    /// The services that policies name, by [`ServiceId`].
+    #[must_use]
+    pub fn services(&self) -> &[Service] {
+        &self.services
+    }
+
+    /// Every source that puts somebody into a group, with these groups' indices.
+    pub fn sources(&self) -> impl Iterator<Item = (&str, &[usize])> {
+        self.memberships.iter().map(|(source, groups)| (source.as_str(), groups.as_slice()))
     }
 
     /// The `authentication` entries, in order.

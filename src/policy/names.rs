@@ -42,6 +42,11 @@ impl Names {
         self.defined.len()
     }
 
+    /// The names, by index.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.defined.iter().map(|defined| defined.name.as_str())
+    }
+
     /// Defines a name; a second definition shows the first, and has an index of its own all the same,
     /// so that the lists beside this one stay in step.
     pub fn define(&mut self, name: &str, place: Place, findings: &mut Findings) -> usize {

@@ -2,10 +2,10 @@
 //! every value has its place. `resolve` destructures these without `..`, so a key that is added here
 //! does not compile until someone says what it means. What is said of a key here is what editors show.
 
-use super::schema::{DenyRule, Level, LintCode, Per, Required, Tier};
+use super::schema::{DenyRule, Expectation, Level, LintCode, Per, RequestLine, Required, Tier, Trust};
 use crate::text::schema::{
-    Count, Duration, Flag, GroupSource, HostPattern, LowerHeader, Method, Name, Network, Origin, Prefix,
-    PrefixBelow, Reason, Seconds, SpiffeId, Text, Version,
+    Address, Count, Duration, Flag, GroupSource, HostPattern, LowerHeader, Method, Moment, Name, Network,
+    Origin, Prefix, PrefixBelow, Reason, Seconds, SpiffeId, Text, Version,
 };
 use crate::text::yaml::{At, Entries, Key, One, OneOrMany};
 use schemars::JsonSchema;
@@ -14,6 +14,8 @@ use serde::de::Error;
 
 /// A list of texts with their places.
 pub(super) type Texts = Key<Vec<At<String>>>;
+/// One text or a list of them.
+pub(super) type Several = Key<OneOrMany<At<String>>>;
 
 /// # A policy file of tiergate
 /// One of the files of the policy folder, which are merged. `tiergate check` finds what this schema cannot.
@@ -38,6 +40,11 @@ pub(super) struct File {
     pub resources: Key<Vec<At<Resource>>>,
     /// The levels that warnings and notes have in this policy, each with a reason.
     pub lints: Key<Vec<At<Lint>>>,
+    /// What is promised of every possible request. Proved whenever the policy is read; what does not hold
+    /// refuses it.
+    pub assertions: Key<Vec<At<Assertion>>>,
+    /// What is expected of some requests. One that fails is a warning.
+    pub tests: Key<Vec<At<Test>>>,
 }
 
 /// A group of this policy, made of what identity providers say.
@@ -250,4 +257,109 @@ pub(super) struct Lint {
     /// Why, for whoever reads it next.
     #[schemars(with = "Reason")]
     pub reason: Key<String>,
+}
+
+/// A promise about every possible request, proved whenever the policy is read.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["name"], "oneOf" = [{ "required": ["never"] }, { "required": ["always"] }]))]
+pub(super) struct Assertion {
+    /// What people call it. Unique.
+    #[schemars(with = "Text")]
+    pub name: Key<String>,
+    /// No request that is so is allowed.
+    pub never: Key<Claim>,
+    /// Every request that is so is allowed, as far as the policy decides it.
+    pub always: Key<Claim>,
+}
+
+/// Which requests an assertion speaks of. Keys are joined by *and*, the items of a list by *or*; a key that
+/// is left out is not asked about.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("minProperties" = 1, "dependentSchemas" = { "service": { "properties": {
+    "device": false, "groups": false, "mfa": false, "auth_age": false
+} } }))]
+pub(super) struct Claim {
+    /// The place has one of these tiers.
+    #[schemars(with = "OneOrMany<Tier>")]
+    pub tier: Several,
+    /// It is one of these resources.
+    #[schemars(with = "OneOrMany<Name>")]
+    pub resource: Several,
+    /// The device is trusted exactly so.
+    #[schemars(with = "OneOrMany<Trust>")]
+    pub device: Several,
+    /// The user is in one of these groups, whatever else they are in.
+    #[schemars(with = "OneOrMany<Name>")]
+    pub groups: Several,
+    /// One of these services asks, or `any`; otherwise users are meant.
+    #[schemars(with = "OneOrMany<Name>")]
+    pub service: Several,
+    /// It has one of these methods.
+    #[schemars(with = "OneOrMany<Method>")]
+    pub methods: Several,
+    /// It is below one of these prefixes.
+    #[schemars(with = "OneOrMany<Prefix>")]
+    pub paths: Several,
+    /// It comes from one of these networks, by name.
+    #[schemars(with = "OneOrMany<Name>")]
+    pub networks: Several,
+    /// `true`: more than one factor was used; `false`: just one.
+    #[schemars(with = "Flag")]
+    pub mfa: Key<bool>,
+    /// How long ago the user proved who they are: `never` covers older, `always` younger.
+    #[schemars(with = "Seconds")]
+    pub auth_age: Key<String>,
+}
+
+/// One request, and what is expected of it.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["name", "request", "expect"]))]
+pub(super) struct Test {
+    /// What people call it. Unique.
+    #[schemars(with = "Text")]
+    pub name: Key<String>,
+    /// Who asks, from where; nobody who is signed in, where it is left out.
+    pub given: Key<Given>,
+    /// A method and an address, such as `GET https://tickets.corp.example/browse/42`.
+    #[schemars(with = "RequestLine")]
+    pub request: Key<String>,
+    /// `allow`, `deny`, `challenge` or the code of a reason.
+    #[schemars(with = "Expectation")]
+    pub expect: Key<String>,
+}
+
+/// Who asks, from where and when.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("dependentSchemas" = { "service": { "properties": {
+    "user": false, "groups": false, "device": false, "mfa": false, "auth_age": false
+} } }))]
+pub(super) struct Given {
+    /// Somebody is signed in; the name decides nothing.
+    #[schemars(with = "Text")]
+    pub user: Key<String>,
+    /// The policy's groups that the user is in.
+    #[schemars(with = "OneOrMany<Name>")]
+    pub groups: Several,
+    /// A service asks instead of a user.
+    #[schemars(with = "Name")]
+    pub service: Key<String>,
+    /// How far the device is trusted; `none`, where it is left out.
+    #[schemars(with = "Trust")]
+    pub device: Key<String>,
+    /// `true`: a second factor was used.
+    #[schemars(with = "Flag")]
+    pub mfa: Key<bool>,
+    /// How long ago the user proved who they are; just now, where it is left out.
+    #[schemars(with = "Seconds")]
+    pub auth_age: Key<String>,
+    /// The client's address; one that no network of the policy has, where it is left out.
+    #[schemars(with = "Address")]
+    pub from: Key<String>,
+    /// When, such as `2026-11-25T09:00:00Z`.
+    #[schemars(with = "Moment")]
+    pub time: Key<String>,
 }

@@ -3,8 +3,8 @@
 use super::definitions::Definitions;
 use super::lints::NamedByLint;
 use super::names::{GROUP, NETWORK, Names, RESOURCE, SERVICE};
-use super::{Origin, Policy, raw};
-use crate::diagnostic::{Diagnostic, Findings, Position, Report, Severity, Source, did_you_mean};
+use super::{NamedNetwork, Origin, Policy, Resource, raw};
+use crate::diagnostic::{Diagnostic, Findings, Position, Severity, Sorted, Source, did_you_mean};
 use crate::text::yaml;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -26,27 +26,43 @@ pub struct Known<'a> {
     pub login_host: &'a str,
 }
 
-/// All files of the folder, merged and resolved; or every mistake. `upstreams`: the names that the
-/// configuration knows, where there is one. Warnings and notes may come with a policy.
+/// A policy whose findings are not complete yet.
+#[derive(Debug)]
+pub struct Open {
+    /// The policy, unless a mistake is in the way.
+    pub policy: Option<Policy>,
+    /// What was found so far.
+    pub findings: Findings,
+    /// The configuration is known, so what is found only with it was looked for.
+    known: bool,
+}
+
+/// All files of the folder, merged and resolved. `known`: what the configuration knows; unknown
+/// identity providers are warned of then, and the host where people sign in belongs to no resource.
+#[must_use]
+pub fn open(files: &[Source], known: Option<Known<'_>>) -> Open {
+    Resolver::new(files, known.map(|known| known.upstreams), known).open()
+}
+
+/// The policy of these files, or every mistake; warnings and notes may come with a policy. What it
+/// promises is not proved. `upstreams`: the names that the configuration knows, where there is one.
 #[must_use]
 pub fn resolve(files: &[Source], upstreams: Option<&[String]>) -> (Option<Policy>, Vec<Diagnostic>) {
-    Resolver::new(files, upstreams, None).run()
+    let (policy, sorted) = Resolver::new(files, upstreams, None).open().close(files);
+    (policy, sorted.findings)
 }
 
-/// The same, with all that the configuration knows: unknown identity providers are warned of, and
-/// the host where people sign in belongs to no resource.
-#[must_use]
-pub fn resolve_known(files: &[Source], known: Known<'_>) -> (Option<Policy>, Vec<Diagnostic>) {
-    Resolver::new(files, Some(known.upstreams), Some(known)).run()
-}
-
-/// What a person should know about the files, what their lints silence included.
-#[must_use]
-pub fn check(files: Vec<Source>, known: Option<Known<'_>>) -> Report {
-    let mut resolver = Resolver::new(&files, known.map(|known| known.upstreams), known);
-    resolver.policy();
-    let sorted = resolver.findings.into_all(&files);
-    Report::new(files, sorted)
+impl Open {
+    /// The policy, unless something that was found refuses it, and all that was found.
+    #[must_use]
+    pub fn close(self, files: &[Source]) -> (Option<Policy>, Sorted) {
+        let Self { policy, mut findings, known } = self;
+        if !findings.has_mistakes() {
+            super::lints::note_stale(&mut findings, known);
+        }
+        let sound = !findings.has_errors();
+        (policy.filter(|_| sound), findings.into_all(files))
+    }
 }
 
 /// A place in a file, kept for a later finding.
@@ -58,7 +74,7 @@ pub(super) struct Place {
 
 /// Whether nothing that may define a name was left out.
 fn defines_what_is_written<T>(partly: &yaml::Partly<T>) -> bool {
-    let defines_nothing = ["resources", "authentication", "lints"];
+    let defines_nothing = ["resources", "authentication", "lints", "assertions", "tests"];
     partly.value.is_some()
         && partly.left_out.iter().all(|out| defines_nothing.contains(&out.section.as_str()))
 }
@@ -104,10 +120,10 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn run(mut self) -> (Option<Policy>, Vec<Diagnostic>) {
+    fn open(mut self) -> Open {
         let policy = self.policy();
-        let policy = if self.findings.has_errors() { None } else { policy };
-        (policy, self.findings.into_sorted(self.files))
+        let policy = if self.findings.has_mistakes() { None } else { policy };
+        Open { policy, findings: self.findings, known: self.known.is_some() }
     }
 
     fn policy(&mut self) -> Option<Policy> {
@@ -140,6 +156,7 @@ impl<'a> Resolver<'a> {
         let mut definitions = Definitions::default();
         let mut authentication = Vec::new();
         let mut resources = Vec::new();
+        let (mut promised, mut tried) = (Vec::new(), Vec::new());
         for (file, raw) in read {
             // Destructured without `..`: see `raw`. The lints were taken out above.
             let raw::File {
@@ -150,6 +167,8 @@ impl<'a> Resolver<'a> {
                 authentication: auth,
                 resources: list,
                 lints: _,
+                assertions,
+                tests,
             } = raw;
             self.version(file, version);
             self.define_groups(file, groups, &mut definitions);
@@ -161,23 +180,22 @@ impl<'a> Resolver<'a> {
             if let Some(list) = self.list(file, list, "resources") {
                 resources.extend(list.into_iter().map(|resource| (file, resource)));
             }
+            let assertions = self.list(file, assertions, "assertions").unwrap_or_default();
+            promised.extend(assertions.into_iter().map(|assertion| (file, assertion)));
+            let tests = self.list(file, tests, "tests").unwrap_or_default();
+            tried.extend(tests.into_iter().map(|test| (file, test)));
         }
         // References only now: a name may be used before, and in another file than, its definition.
         let authentication = self.authentication(authentication);
         let (resources, hosts, upstreams) = self.all_resources(resources, &definitions);
         self.follow_lints();
-        // Behind a mistake a name may look unused only because the reference to it is misspelt.
-        if !self.findings.has_mistakes() {
-            self.groups.warn_unused(&mut self.findings);
-            self.networks.warn_unused(&mut self.findings);
-            self.services.warn_unused(&mut self.findings);
-            if resources.is_empty() {
-                let message = "no resource is defined, so nobody can reach anything";
-                self.findings.push(Diagnostic::new(Severity::Warning, "P0204", &first.path, 0..0, message));
-            }
-            self.stale_lints();
-        }
-        let Definitions { groups, memberships, networks: _, services, spiffe } = definitions;
+        let assertions = self.assertions(promised, &definitions);
+        let trials = self.trials(tried);
+        self.warn_unused(&resources);
+        let Definitions { groups, memberships, networks, services, spiffe } = definitions;
+        let named = self.networks.iter().map(str::to_owned);
+        let networks =
+            named.zip(networks).map(|(name, addresses)| NamedNetwork { name, addresses }).collect();
         Some(Policy {
             groups,
             services,
@@ -187,8 +205,25 @@ impl<'a> Resolver<'a> {
             memberships,
             spiffe,
             hosts,
+            networks,
+            assertions,
+            trials,
             ..Policy::empty()
         })
+    }
+
+    fn warn_unused(&mut self, resources: &[Resource]) {
+        // Behind a mistake a name may look unused only because the reference to it is misspelt.
+        if self.findings.has_mistakes() {
+            return;
+        }
+        self.groups.warn_unused(&mut self.findings);
+        self.networks.warn_unused(&mut self.findings);
+        self.services.warn_unused(&mut self.findings);
+        if let Some(first) = self.files.first().filter(|_| resources.is_empty()) {
+            let message = "no resource is defined, so nobody can reach anything";
+            self.findings.push(Diagnostic::new(Severity::Warning, "P0204", &first.path, 0..0, message));
+        }
     }
 
     fn version(&mut self, file: usize, version: yaml::Key<String>) {

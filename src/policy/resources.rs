@@ -95,6 +95,7 @@ impl Resolver<'_> {
             address_limits,
             subject_limits,
             origin,
+            written: self.written(file, place),
         }
     }
 }

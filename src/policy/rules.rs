@@ -97,7 +97,12 @@ impl Resolver<'_> {
         }
     }
 
-    fn networks_named(&mut self, file: usize, names: &[At<String>], definitions: &Definitions) -> Vec<IpNet> {
+    pub fn networks_named(
+        &mut self,
+        file: usize,
+        names: &[At<String>],
+        definitions: &Definitions,
+    ) -> Vec<IpNet> {
         let mut networks = Vec::new();
         for name in names {
             let place = self.place(file, name.span.clone());

@@ -1,8 +1,9 @@
 //! What an editor is told of policy files: the words that they have, and the schema as a whole.
 
 use super::raw;
+use crate::access::Reason;
 use crate::diagnostic::CODES;
-use crate::text::schema::{kinds, words};
+use crate::text::schema::{kinds, text, words};
 use crate::text::yaml;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
@@ -17,6 +18,14 @@ pub fn schema() -> String {
 kinds! {
     /// How sensitive a resource is.
     Tier => words(&crate::access::Tier::ALL.map(crate::access::Tier::as_str));
+    /// How far a device is trusted.
+    Trust => words(&crate::access::DeviceTrust::ALL.map(crate::access::DeviceTrust::as_str));
+    /// What becomes of a request: see [`super::Expected`].
+    Expectation => words(
+        &["allow", "deny", "challenge"].into_iter().chain(Reason::ALL.iter().map(|reason| reason.code())).collect::<Vec<_>>()
+    );
+    /// A method and an address: see [`super::request_line`].
+    RequestLine => text("^[A-Z-]+ +https://[^ ]+$", "write a method and an address, such as `GET https://wiki.corp.example/`");
     /// The only thing that can be said of `mfa`.
     Required => words(&["required"]);
     /// The code of a finding whose level can be changed.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::diagnostic::{Code, Diagnostic, Source, render_all};
+use crate::diagnostic::{Code, Diagnostic, Report, Source, render_all};
 use proptest::prelude::*;
 use std::path::PathBuf;
 
@@ -26,6 +26,18 @@ fn findings(files: &[Source]) -> (Option<Policy>, Vec<Diagnostic>) {
         assert!(code.severity == finding.severity || code.id == "Y0100", "{finding:?}");
     }
     (policy, findings)
+}
+
+/// What resolving finds where the configuration is known.
+fn resolve_known(files: &[Source], known: Known<'_>) -> (Option<Policy>, Vec<Diagnostic>) {
+    let (policy, sorted) = open(files, Some(known)).close(files);
+    (policy, sorted.findings)
+}
+
+/// All that resolving finds, with what lints silence.
+pub(super) fn check(files: Vec<Source>, known: Option<Known<'_>>) -> Report {
+    let (_, sorted) = open(&files, known).close(&files);
+    Report::new(files, sorted)
 }
 
 /// What `check` prints about a file.

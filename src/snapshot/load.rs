@@ -8,9 +8,10 @@ use crate::gateway::rate::Limiters;
 use crate::gateway::tls::{self, Certificates, Resumption};
 use crate::gateway::upstream::Upstream;
 use crate::identity::{self, Providers};
-use crate::policy::{self, Known, Policy};
+use crate::policy::{Known, Policy};
 use crate::policy_files;
 use crate::text::yaml;
+use crate::workbench;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -71,7 +72,7 @@ pub fn load(path: &Path, previous: Option<&Snapshot>, resumption: &Resumption) -
         return Err(findings.into_error());
     }
     let limiters = Limiters::keep_or_make(&policy, previous.map(|snapshot| &snapshot.limiters));
-    let warnings = findings.rendered();
+    let warnings = findings.warnings();
     let snapshot = Snapshot {
         generation,
         config,
@@ -116,7 +117,7 @@ impl Findings {
     /// The mistakes in the policies where it is not known what they run with.
     fn policy_alone(&mut self, folder: &Path) {
         if let Some(files) = self.policy_files(folder) {
-            let (_, found) = policy::resolve(&files, None);
+            let (_, found) = workbench::load(&files, None);
             self.sources.extend(files);
             self.all.extend(found);
         }
@@ -135,7 +136,7 @@ impl Findings {
             config.identity.providers.iter().map(|provider| provider.name.clone()).collect();
         let known =
             Known { upstreams: &upstreams, providers: &providers, login_host: &config.identity.login_host };
-        let (policy, found) = policy::resolve_known(&files, known);
+        let (policy, found) = workbench::load(&files, Some(known));
         self.sources.extend(files);
         self.all.extend(found);
         policy
@@ -156,7 +157,7 @@ impl Findings {
             .collect();
         let mut upstreams = Vec::new();
         for name in policy.upstream_names() {
-            // `resolve_known` has told of a name that is missing.
+            // `load` has told of a name that is missing.
             let wanted = config.upstreams.get(name)?;
             // Certificates may have changed behind the same name, so an upstream with TLS is made anew.
             let same = known.get(name.as_str()).filter(|up| up.config == *wanted && wanted.tls.is_none());
@@ -197,8 +198,10 @@ impl Findings {
         self.all.iter().any(|finding| finding.severity == Severity::Error)
     }
 
-    fn rendered(&self) -> String {
-        render_all(&self.all, &self.sources, false)
+    /// The warnings. Notes are for those who check a policy, not for those who read logs.
+    fn warnings(&self) -> String {
+        let warnings = self.all.iter().filter(|finding| finding.severity > Severity::Note);
+        render_all(&warnings.cloned().collect::<Vec<_>>(), &self.sources, false)
     }
 
     fn into_error(self) -> LoadError {

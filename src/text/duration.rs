@@ -44,6 +44,15 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
     if duration.is_zero() || duration > LONGEST { Err(DurationError::Range) } else { Ok(duration) }
 }
 
+/// A duration of whole seconds as people write it, in the largest unit that says it whole.
+#[must_use]
+pub fn write(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let units = [(86_400, 'd'), (3600, 'h'), (60, 'm')];
+    let whole = units.iter().find(|(unit, _)| seconds != 0 && seconds.is_multiple_of(*unit));
+    whole.map_or_else(|| format!("{seconds}s"), |(unit, letter)| format!("{}{letter}", seconds / unit))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,5 +78,13 @@ mod tests {
         ] {
             assert_eq!(parse(text), want, "{text}");
         }
+    }
+
+    #[test]
+    fn a_duration_is_written_as_it_is_read() {
+        for text in ["1s", "901s", "15m", "12h", "36h", "7d"] {
+            assert_eq!(write(parse(text).unwrap()), text);
+        }
+        assert_eq!(write(Duration::from_secs(7200)), "2h");
     }
 }

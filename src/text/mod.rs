@@ -2,6 +2,7 @@
 //!
 //! INVARIANT: nothing here does I/O, and no input panics or costs more than its bounded size.
 
+pub mod canonical;
 pub mod duration;
 pub mod host;
 pub mod method;

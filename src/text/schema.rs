@@ -56,6 +56,10 @@ kinds! {
     HostPattern => bounded(scalar(&format!("^(\\*\\.)?{}$", host()), HOST_RULE), 255);
     /// A network, or one address.
     Network => text(&network(), NETWORK_RULE);
+    /// One IP address.
+    Address => text(&format!("^({IPV4}|{IPV6})$"), "write one IP address, such as `198.51.100.7`");
+    /// A time (RFC 3339).
+    Moment => text(MOMENT, "write a time such as `2026-11-25T09:00:00Z`");
     /// A method that is forwarded: see [`method::check`].
     Method => words(method::FORWARDED);
     /// The SPIFFE ID of a workload: see [`super::name::spiffe_problem`].
@@ -88,6 +92,8 @@ const PREFIX_RULE: &str =
     "write a path in its canonical form, such as `/admin`: no slash at its end, no pattern";
 const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$";
 const SPIFFE_ID: &str = "^spiffe://[a-z0-9._-]{1,255}(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)+$";
+const MOMENT: &str =
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$";
 const FLAG: &str = "^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])$";
 const COUNT: &str = "^\\+?([0-9][0-9_]*|0[xX][0-9A-Fa-f_]+|0[oO][0-7_]+|0[bB][01_]+)$";
 pub(crate) const IPV4: &str = concat!(

@@ -245,3 +245,82 @@ fn schema_and_parser_agree_about_policy_files() {
     }
     assert_none(&wrong);
 }
+
+#[test]
+fn schema_and_parser_agree_about_assertions_and_tests() {
+    let schema = validator("policy");
+    let mut wrong = Vec::new();
+    const SHARED: &str = "version: 1
+groups: { a: { any_of: ['idp:a'] } }
+networks: { n: [10.0.0.0/8] }
+services: { s: { spiffe: 'spiffe://e/s' } }
+resources: [{ name: r, tier: low, hosts: [r.example], upstream: u, allow: [{ groups: [a], networks: [n] }], services: [{ name: s }] }]
+";
+    for (assertion, verdict) in [
+        ("name: it, never: { tier: high, device: [none, enrolled] }", Good),
+        ("name: 12, never: { tier: [low, high], groups: a, mfa: false, auth_age: 15m }", Good),
+        (
+            "name: it, always: { service: any, resource: r, methods: [GET], paths: [/, /a/b], networks: n }",
+            Good,
+        ),
+        ("name: it", Bad("P0402")),
+        ("never: { tier: high }", Bad("Y0105")),
+        ("name: it, never: {}", Bad("P0402")),
+        ("name: it, never: { tier: high }, always: { tier: low }", Bad("P0402")),
+        ("name: it, never: { tier: hihg }", Bad("Y0115")),
+        ("name: it, never: { tier: [] }", Bad("Y0108")),
+        ("name: it, never: { tier: ~ }", Bad("Y0108")),
+        ("name: it, never: { tiers: [high] }", Bad("Y0102")),
+        ("name: it, never: { device: company }", Bad("Y0115")),
+        ("name: it, never: { methods: get }", Bad("Y0114")),
+        ("name: it, never: { paths: [/a/] }", Bad("P0107")),
+        ("name: it, never: { mfa: required }", Bad("Y0104")),
+        ("name: it, never: { auth_age: 15 }", Bad("Y0110")),
+        ("name: it, never: { service: any, groups: [a] }", Bad("P0402")),
+        ("name: it, never: [{ tier: high }]", Bad("Y0104")),
+        (
+            "name: it, never: { groups: [b] }",
+            OnlyTheParser("P0102", "references are followed over all files"),
+        ),
+        ("name: it, never: { service: [any, s] }", OnlyTheParser("P0402", "items are not compared")),
+    ] {
+        let text = format!("{SHARED}assertions: [{{ {assertion} }}]\n");
+        wrong.extend(check("policy", &schema, &text, verdict));
+    }
+    for (test, verdict) in [
+        ("name: it, request: 'GET https://r.example/a?b=c', expect: allow", Good),
+        (
+            "name: it, given: { user: a@e, groups: a, device: issued, mfa: true, auth_age: 5m, from: 10.0.0.1, time: '2026-11-25T09:00:00Z' }, request: GET https://r.example:8443, expect: not_allowed",
+            Good,
+        ),
+        (
+            "name: it, given: { service: s, from: '2001:db8::1' }, request: GET https://r.example/, expect: deny",
+            Good,
+        ),
+        ("name: it, given: {}, request: GET https://r.example/, expect: challenge", Good),
+        ("name: it, request: GET https://r.example/", Bad("Y0105")),
+        ("request: GET https://r.example/, expect: allow", Bad("Y0105")),
+        ("name: it, expect: allow", Bad("Y0105")),
+        ("name: it, request: GET r.example, expect: allow", Bad("P0404")),
+        ("name: it, request: GET http://r.example/, expect: allow", Bad("P0404")),
+        ("name: it, request: get https://r.example/, expect: allow", Bad("P0404")),
+        ("name: it, request: GET https://r.example/, expect: alow", Bad("P0404")),
+        ("name: it, request: GET https://r.example/, expect: [allow]", Bad("Y0104")),
+        ("name: it, given: { device: phone }, request: GET https://r.example/, expect: allow", Bad("Y0115")),
+        ("name: it, given: { from: n }, request: GET https://r.example/, expect: allow", Bad("Y0112")),
+        ("name: it, given: { time: noon }, request: GET https://r.example/, expect: allow", Bad("Y0110")),
+        (
+            "name: it, given: { service: s, user: a }, request: GET https://r.example/, expect: allow",
+            Bad("P0404"),
+        ),
+        ("name: it, given: { group: [a] }, request: GET https://r.example/, expect: allow", Bad("Y0102")),
+        (
+            "name: it, request: GET https://r.example/a/../b, expect: allow",
+            OnlyTheParser("P0404", "ambiguous paths are not told apart by a pattern"),
+        ),
+    ] {
+        let text = format!("{SHARED}tests: [{{ {test} }}]\n");
+        wrong.extend(check("policy", &schema, &text, verdict));
+    }
+    assert_none(&wrong);
+}
