@@ -1,12 +1,18 @@
-//! The decision alone: `cargo bench --bench decision`. `cargo test` runs each once, so they cannot rot.
+//! The decision alone, and what stands beside it on every request: `cargo bench --bench decision`. `cargo test` runs each once, so they cannot rot.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
 use tiergate::access::{Device, DeviceTrust, Facts, GroupSet, Session, Subject, User, decide};
 use tiergate::diagnostic::Source;
+use tiergate::identity::Identified;
 use tiergate::policy::{Policy, resolve};
+use tiergate::session::{LiveSession, Sessions, Visit};
+use tiergate::snapshot::{Asker, Shadow};
+use tiergate::state::State;
 use tiergate::text::canonical;
 
 /// A policy of so many resources, each with a path of a higher tier.
@@ -71,6 +77,80 @@ fn decisions(bench: &mut Criterion) {
     group.finish();
 }
 
+/// Deciding a request once more, place and all, and writing down the rule as the record does.
+fn shadow(bench: &mut Criterion) {
+    let mut group = bench.benchmark_group("shadow");
+    for resources in [10, 1_000, 20_000] {
+        let live = policy(resources);
+        let staff = live.group_set(["local:staff"]);
+        let host = format!("r{}.corp.example", resources / 2);
+        let facts = facts(&live, &host, &staff, DeviceTrust::Enrolled);
+        let shadow = Shadow::new(policy(resources), 1_000);
+        let own = shadow.policy().group_set(["local:staff"]);
+        let asker = Asker { groups: Some(&own), spiffe: None };
+        group.bench_function(BenchmarkId::new("decide", resources), |b| {
+            b.iter(|| {
+                let verdict = shadow.decide(black_box(&facts), black_box(&host), black_box(asker));
+                black_box((verdict.reason, verdict.rule.map(|rule| rule.0.clone())))
+            });
+        });
+    }
+    group.finish();
+}
+
+/// A session that somebody is signed in with.
+fn session() -> Arc<LiveSession> {
+    let folder = tempfile::tempdir().unwrap();
+    let who = Identified {
+        provider: "local".to_owned(),
+        subject: "ann".to_owned(),
+        user: "ann".to_owned(),
+        email: None,
+        name: None,
+        groups: Vec::new(),
+        amr: Vec::new(),
+        mfa: false,
+        auth_time: 0,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let state = Arc::new(State::open(folder.path()).await.unwrap());
+        let sessions = Sessions::open(state, Duration::from_hours(1), 0).await.unwrap();
+        sessions.begin(&who, 0).await.unwrap()
+    })
+}
+
+/// Noting where a session was let in: a place that is there and unchanged, and one with another path in
+/// a new second, which is written anew.
+fn reached(bench: &mut Criterion) {
+    let visit = Visit {
+        resource: "payroll",
+        section: "/admin",
+        host: "payroll.corp.example",
+        path: "/admin/users",
+        method: "GET",
+        client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        trust: DeviceTrust::Issued,
+        lowered: None,
+    };
+    let mut group = bench.benchmark_group("reached");
+    let full = session();
+    for name in ["a", "b", "c", "d", "e", "f", "g"] {
+        full.reached(&Visit { resource: name, ..visit }, 0);
+    }
+    full.reached(&visit, 0);
+    group.bench_function("unchanged", |b| b.iter(|| full.reached(black_box(&visit), black_box(1))));
+    let mut now = 1;
+    group.bench_function("another path", |b| {
+        b.iter(|| {
+            now += 1;
+            let path = if now % 2 == 0 { "/admin/users" } else { "/admin/groups" };
+            full.reached(&Visit { path: black_box(path), ..visit }, now);
+        });
+    });
+    group.finish();
+}
+
 fn canonicalisation(bench: &mut Criterion) {
     bench.bench_function("canonical/target", |b| {
         b.iter(|| black_box(canonical::target(black_box("/browse/42?a=b"))));
@@ -80,5 +160,5 @@ fn canonicalisation(bench: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, decisions, canonicalisation);
+criterion_group!(benches, decisions, shadow, reached, canonicalisation);
 criterion_main!(benches);

@@ -29,6 +29,8 @@ enum Command {
     Check(cli::check::CheckArgs),
     /// Print the JSON Schema of a kind of file, for editors
     Schema(cli::schema::SchemaArgs),
+    /// Have the running process load its files anew
+    Reload(cli::reload::ReloadArgs),
     /// Try the tests of a policy, and name the rules that no test reached
     Test(cli::test::TestArgs),
     /// Explain a decision: each step, the rule and its place, and what would have to be different
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Command::Serve { config } => cli::serve::run(&config),
         Command::Check(arguments) => cli::check::run(&arguments),
         Command::Schema(arguments) => cli::schema::run(&arguments),
+        Command::Reload(arguments) => cli::reload::run(&arguments),
         Command::Test(arguments) => cli::test::run(&arguments),
         Command::Explain(arguments) => cli::explain::run(&arguments),
         Command::Matrix(arguments) => cli::matrix::run(&arguments),

@@ -1,13 +1,16 @@
 //! Reloading: from changed files to a new snapshot, or to the last good one and a diagnostic.
 
+mod guard;
+
 use crate::access::Timestamp;
-use crate::admin::Reloads;
+use crate::admin::{ForceReason, Guarding, Refused, Reloads, ShutOut};
 use crate::audit::{self, Audit, Event, Kind};
 use crate::config::{Config, Listen};
 use crate::gateway::Gateway;
 use crate::gateway::tls::Resumption;
-use crate::snapshot::{Fingerprint, Loaded, Shared, Snapshot, load};
+use crate::snapshot::{Fingerprint, LoadError, Loaded, Shared, Snapshot, load};
 use crate::telemetry::{Decided, Metrics};
+use crate::text::date;
 use futures::future::BoxFuture;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,21 +65,36 @@ impl Reloader {
     /// Loads everything anew: the new generation, or every mistake as a person reads it.
     ///
     /// # Errors
-    /// What is wrong; the last good state stays.
-    pub async fn reload(&self) -> Result<u64, String> {
+    /// What is wrong, or whom it would shut out; the last good state stays.
+    pub async fn reload(&self, how: Guarding) -> Result<u64, Refused> {
         let _one = self.one_at_a_time.lock().await;
         let (path, resumption) = (self.path.clone(), self.resumption.clone());
-        let previous = self.shared.load_full();
-        // Reading, parsing and resolving names must not hold up requests.
-        let loaded = tokio::task::spawn_blocking(move || load(&path, Some(&previous), &resumption)).await;
+        let (previous, now) = (self.shared.load_full(), self.gateway.now());
+        let sessions = Arc::clone(self.gateway.sessions());
+        let forced = match how {
+            Guarding::Held => None,
+            Guarding::Forced(reason) => Some(reason),
+        };
+        let held = forced.is_none();
+        // Reading, parsing, resolving names and deciding for every session must not hold up requests.
+        let loaded = tokio::task::spawn_blocking(move || {
+            let loaded = load(&path, Some(&previous), &resumption, now)?;
+            let forbidden =
+                if held { guard::forbids(&previous, &loaded.snapshot, sessions.iter(), now) } else { None };
+            Ok::<_, LoadError>((loaded, forbidden))
+        })
+        .await;
         match loaded {
-            Ok(Ok(Loaded { snapshot, warnings })) => Ok(self.take(snapshot, &warnings)),
-            Ok(Err(error)) => Err(self.refuse(error.findings)),
-            Err(panicked) => Err(self.refuse(format!("the reload failed: {panicked}"))),
+            Ok(Ok((Loaded { snapshot, warnings }, None))) => {
+                Ok(self.take(snapshot, &warnings, forced.as_ref()))
+            }
+            Ok(Ok((_, Some(shut_out)))) => Err(self.hold_back(shut_out)),
+            Ok(Err(error)) => Err(self.refuse(error.findings, forced.as_ref())),
+            Err(panicked) => Err(self.refuse(format!("the reload failed: {panicked}"), forced.as_ref())),
         }
     }
 
-    fn take(&self, snapshot: Snapshot, warnings: &str) -> u64 {
+    fn take(&self, snapshot: Snapshot, warnings: &str, forced: Option<&ForceReason>) -> u64 {
         let before = self.shared.load_full();
         let generation = snapshot.generation;
         if needs_restart(&before.config, &snapshot.config) {
@@ -87,31 +105,50 @@ impl Reloader {
         if !warnings.is_empty() {
             tracing::warn!("the configuration was loaded with warnings:\n{warnings}");
         }
+        tell_of_shadow(&snapshot);
         publish(&self.metrics, &snapshot, self.gateway.now());
         self.gateway.sessions().set_longest(longest_session(&snapshot));
         self.shared.store(Arc::new(snapshot));
         // Whoever is under way is judged by the new snapshot at once.
         self.gateway.beat(true);
         *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.record(Decided::Allow, "reloaded", generation);
-        tracing::info!(generation, "the configuration and the policy were reloaded");
+        let reason = if forced.is_some() { "reload_forced" } else { "reloaded" };
+        self.record(Decided::Allow, reason, generation, forced);
+        tracing::info!(
+            generation,
+            forced = forced.map(ForceReason::as_str),
+            "the configuration and the policy were reloaded"
+        );
         generation
     }
 
-    fn refuse(&self, findings: String) -> String {
-        self.metrics.reload_failed();
-        let first = findings.lines().find(|line| !line.trim().is_empty()).unwrap_or("the reload failed");
-        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(first.to_owned());
-        self.record(Decided::Deny, "reload_failed", self.shared.load().generation);
-        tracing::error!("the reload was refused and the last good state goes on:\n{findings}");
-        findings
+    fn refuse(&self, findings: String, forced: Option<&ForceReason>) -> Refused {
+        self.keep("reload_failed", &findings, forced);
+        Refused { diagnostics: findings, shut_out: None }
     }
 
-    fn record(&self, decided: Decided, reason: &'static str, generation: u64) {
+    /// The files are in order, and people at work would be shut out.
+    fn hold_back(&self, shut_out: ShutOut) -> Refused {
+        let diagnostics = guard::told(&shut_out, self.shared.load().config.reload_guard.as_ref());
+        self.keep("reload_guarded", &diagnostics, None);
+        Refused { diagnostics, shut_out: Some(shut_out) }
+    }
+
+    /// Goes on with the last good state, and says so everywhere.
+    fn keep(&self, reason: &'static str, said: &str, forced: Option<&ForceReason>) {
+        self.metrics.reload_failed();
+        let first = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("the reload failed");
+        *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(first.to_owned());
+        self.record(Decided::Deny, reason, self.shared.load().generation, forced);
+        tracing::error!("the reload was refused and the last good state goes on:\n{said}");
+    }
+
+    fn record(&self, decided: Decided, reason: &'static str, generation: u64, forced: Option<&ForceReason>) {
         let mut event = Event::new(Kind::Reload, audit::now());
         event.decision = Some(decided);
         event.reason = Some(reason);
         event.policy = Some(generation);
+        event.comment = forced.map(|forced| forced.as_str().to_owned());
         self.audit.record(event);
     }
 
@@ -124,7 +161,7 @@ impl Reloader {
             let now = self.look().await;
             if now == seen && now != known {
                 // A refusal was told where it belongs; the same files are not tried again.
-                let _told = self.reload().await;
+                let _told = self.reload(Guarding::Held).await;
                 // As it looked before the load: what changed while it ran is loaded next. The configuration
                 // may name other files now; then the next looks differ and everything is loaded once more.
                 known = now;
@@ -142,9 +179,16 @@ impl Reloader {
 }
 
 impl Reloads for Arc<Reloader> {
-    fn reload(&self) -> BoxFuture<'static, Result<u64, String>> {
+    fn reload(&self, how: Guarding) -> BoxFuture<'static, Result<u64, Refused>> {
         let reloader = Self::clone(self);
-        Box::pin(async move { Reloader::reload(&reloader).await })
+        Box::pin(async move { Reloader::reload(&reloader, how).await })
+    }
+}
+
+/// Says in the log that a policy runs in shadow, where one does.
+pub fn tell_of_shadow(snapshot: &Snapshot) {
+    if let Some(shadow) = &snapshot.shadow {
+        tracing::info!(until = date::show(shadow.until()), "a policy runs in shadow; it changes nothing");
     }
 }
 

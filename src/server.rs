@@ -1,7 +1,7 @@
 //! Builds everything, owns start and shutdown.
 
 use crate::access::Reason;
-use crate::admin::{self, Admin, Check, Readiness};
+use crate::admin::{self, Admin, Check, Guarding, Readiness};
 use crate::audit::{self, Audit, AuditError, Event, Kind};
 use crate::config::Config;
 use crate::gateway::assertion::{AssertionError, Assertions};
@@ -97,11 +97,12 @@ pub fn serve(path: &Path, on_ready: Option<Box<dyn FnOnce() + Send>>) -> Result<
     // Installed before anything else can choose another: suites and groups for every connection.
     let _ = rustls::crypto::CryptoProvider::install_default((*tls::crypto()).clone());
     let resumption = Resumption::new()?;
-    let Loaded { snapshot, warnings } = load(path, None, &resumption)?;
+    let Loaded { snapshot, warnings } = load(path, None, &resumption, audit::now().unix_timestamp())?;
     logs::init(&snapshot.config.logs)?;
     if !warnings.is_empty() {
         tracing::warn!("the configuration was loaded with warnings:\n{warnings}");
     }
+    reload::tell_of_shadow(&snapshot);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("tiergate").build()?;
     let shared: Shared = Arc::new(ArcSwap::from_pointee(snapshot));
     let served = runtime.block_on(run(path, shared, resumption, on_ready));
@@ -472,7 +473,7 @@ impl Signals {
                 _ = self.interrupt.recv() => return,
                 _ = self.hang_up.recv() => {
                     // The reload tells by itself what is wrong.
-                    let _told = reloader.reload().await;
+                    let _told = reloader.reload(Guarding::Held).await;
                 }
             }
         }

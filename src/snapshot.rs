@@ -3,11 +3,14 @@
 #[cfg(test)]
 mod for_tests;
 mod load;
+mod shadow;
 mod watched;
 
 pub use load::{LoadError, Loaded, load};
+pub use shadow::{Asker, Shadow, Verdict};
 pub use watched::Fingerprint;
 
+use crate::access::Timestamp;
 use crate::config::Config;
 use crate::device::TrustStore;
 use crate::gateway::rate::Limiters;
@@ -15,6 +18,7 @@ use crate::gateway::tls::Certificates;
 use crate::gateway::upstream::Upstream;
 use crate::identity::Providers;
 use crate::policy::Policy;
+use crate::session::Groups;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 
@@ -29,6 +33,8 @@ pub struct Snapshot {
     pub config: Arc<Config>,
     /// What is allowed.
     pub policy: Arc<Policy>,
+    /// The policy that is rehearsed beside it.
+    pub shadow: Option<Arc<Shadow>>,
     /// Who signs people in.
     pub providers: Arc<Providers>,
     /// Whose certificates are believed.
@@ -43,4 +49,18 @@ pub struct Snapshot {
     pub upstreams: Vec<Arc<Upstream>>,
     /// What counts requests against limits; kept while the limits stay the same.
     pub limiters: Arc<Limiters>,
+}
+
+impl Snapshot {
+    /// The policy that runs in shadow at this time; one that has ended costs this comparison.
+    #[must_use]
+    pub fn shadow_at(&self, now: Timestamp) -> Option<&Shadow> {
+        self.shadow.as_deref().filter(|shadow| shadow.runs(now))
+    }
+
+    /// The groups that these sources (`provider:claim-value`) put a user into.
+    #[must_use]
+    pub fn groups_of(&self, sources: &[String]) -> Groups {
+        Groups::of(sources, &self.policy, self.shadow.as_deref().map(Shadow::policy))
+    }
 }

@@ -32,6 +32,10 @@ const KEYS: &[&str] = &[
     "policy",
     "subject",
     "provider",
+    "groups",
+    "groups_cut",
+    "mfa",
+    "auth_age",
     "session",
     "device",
     "device_trust",
@@ -44,6 +48,8 @@ const KEYS: &[&str] = &[
     "bytes_in",
     "bytes_out",
     "duration_us",
+    "shadow",
+    "comment",
     "lost",
 ];
 
@@ -164,6 +170,9 @@ async fn every_request_is_in_the_audit_log_once_and_no_secret_is_in_any_log() {
     ] {
         assert_eq!(allowed[key], value, "{allowed}");
     }
+    assert_eq!(allowed["groups"], serde_json::json!(["finance"]), "{allowed}");
+    assert_eq!(allowed["mfa"], false, "{allowed}");
+    assert!(allowed["auth_age"].as_u64().is_some_and(|age| age < 3600), "{allowed}");
     assert!(allowed["rule"].as_str().is_some_and(|rule| rule.contains("resources.yaml:")), "{allowed}");
 
     let mut logs = estate.words();

@@ -87,6 +87,8 @@ fn config_with(provider: config::Provider) -> Config {
         admin_token: None,
         upstreams: BTreeMap::new(),
         policies: "policies".into(),
+        shadow: None,
+        reload_guard: None,
         limits: Limits {
             handshake_timeout: second,
             header_timeout: second,

@@ -10,8 +10,10 @@
 
 mod guard;
 mod problem;
+mod reload;
 mod serve;
 
+pub use reload::{ForceReason, Guarding, Loss, Person, Refused, Reloads, ShutOut};
 pub use serve::{Service, Tls, serve};
 
 use crate::audit::{self, Audit, Event, Kind};
@@ -22,7 +24,6 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use futures::future::BoxFuture;
 use problem::Problem;
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -35,12 +36,6 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The most of a body that is read.
 const BODY_LIMIT: usize = 64 * 1024;
-
-/// What the API can reload.
-pub trait Reloads: Send + Sync {
-    /// Loads configuration and policy anew: the new generation, or the diagnostics as a person reads them.
-    fn reload(&self) -> BoxFuture<'static, Result<u64, String>>;
-}
 
 /// What can be sick.
 pub trait Readiness: Send + Sync {
@@ -157,7 +152,7 @@ pub fn service(admin: &Arc<Admin>, tls: Arc<dyn Tls>) -> Service {
 /// Every route.
 fn whole(admin: &Arc<Admin>) -> Router {
     let api = Router::new()
-        .route("/api/v1/reload", post(reload))
+        .route("/api/v1/reload", post(reload::reload))
         .route("/api/v1/openapi.json", get(openapi))
         .route_layer(middleware::from_fn_with_state(Arc::clone(admin), authorised));
     finished(admin, without_token().merge(api))
@@ -243,23 +238,6 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], admin.metrics.render())
         .into_response()
-}
-
-async fn reload(State(admin): State<Arc<Admin>>) -> Response {
-    // Its own task: a caller who goes away must not stop a load half way.
-    match tokio::spawn(admin.reloads.reload()).await {
-        Ok(Ok(generation)) => axum::Json(serde_json::json!({ "generation": generation })).into_response(),
-        Ok(Err(diagnostics)) => Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "configuration or policy was refused; the last good state stays",
-        )
-        .with_diagnostics(diagnostics)
-        .into_response(),
-        Err(_) => {
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the load broke off; the last good state stays")
-                .into_response()
-        }
-    }
 }
 
 async fn openapi() -> Response {

@@ -1,5 +1,6 @@
 //! Errors as problem documents (RFC 9457).
 
+use super::reload::ShutOut;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
@@ -9,30 +10,39 @@ pub(super) struct Problem {
     status: StatusCode,
     detail: &'static str,
     diagnostics: Option<String>,
+    shut_out: Option<ShutOut>,
 }
 
 impl Problem {
     pub(super) const fn new(status: StatusCode, detail: &'static str) -> Self {
-        Self { status, detail, diagnostics: None }
+        Self { status, detail, diagnostics: None, shut_out: None }
     }
 
     /// What is wrong with the files, as a person reads it.
     pub(super) fn with_diagnostics(self, diagnostics: String) -> Self {
         Self { diagnostics: Some(diagnostics), ..self }
     }
+
+    /// Whom a reload would shut out.
+    pub(super) fn with_shut_out(self, shut_out: ShutOut) -> Self {
+        Self { shut_out: Some(shut_out), ..self }
+    }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Self { status, detail, diagnostics } = self;
+        let Self { status, detail, diagnostics, shut_out } = self;
         let mut body = serde_json::json!({
             "type": "about:blank",
             "title": status.canonical_reason().unwrap_or("error"),
             "status": status.as_u16(),
             "detail": detail,
         });
-        if let (Some(text), Some(object)) = (diagnostics, body.as_object_mut()) {
-            object.insert("diagnostics".to_owned(), text.into());
+        if let Some(object) = body.as_object_mut() {
+            object.extend(diagnostics.map(|text| ("diagnostics".to_owned(), text.into())));
+            // Strings and numbers only, so this cannot fail.
+            let shut_out = shut_out.and_then(|shut_out| serde_json::to_value(shut_out).ok());
+            object.extend(shut_out.map(|shut_out| ("shut_out".to_owned(), shut_out)));
         }
         let mut response =
             (status, [(header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response();

@@ -3,6 +3,7 @@
 use super::*;
 use axum::body::Body;
 use axum::http::Method;
+use futures::future::BoxFuture;
 use serde_json::Value;
 use std::sync::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,13 +24,17 @@ impl Readiness for Fixed {
     }
 }
 
-struct Loads(Result<u64, String>);
+struct Loads(Result<u64, Refused>);
 
 impl Reloads for Loads {
-    fn reload(&self) -> BoxFuture<'static, Result<u64, String>> {
+    fn reload(&self, _: Guarding) -> BoxFuture<'static, Result<u64, Refused>> {
         let result = self.0.clone();
         Box::pin(async move { result })
     }
+}
+
+fn mistaken() -> Refused {
+    Refused { diagnostics: "error: unknown group `enginering`".to_owned(), shut_out: None }
 }
 
 struct Bench {
@@ -37,7 +42,7 @@ struct Bench {
     admin: Arc<Admin>,
 }
 
-fn bench(address: &str, checks: Vec<Check>, load: Result<u64, String>) -> Bench {
+fn bench(address: &str, checks: Vec<Check>, load: Result<u64, Refused>) -> Bench {
     let folder = tempfile::tempdir().unwrap();
     let token = folder.path().join("admin.token");
     std::fs::write(&token, format!("{TOKEN}\n")).unwrap();
@@ -247,7 +252,7 @@ async fn off_loopback_in_the_clear_and_without_a_token_file_there_is_no_api() {
 #[tokio::test]
 async fn a_reload_answers_with_the_generation_or_the_diagnostics_and_both_are_recorded() {
     let right = format!("Bearer {TOKEN}");
-    for (load, status) in [(Ok(7), 200), (Err("error: unknown group `enginering`".to_owned()), 422)] {
+    for (load, status) in [(Ok(7), 200), (Err(mistaken()), 422)] {
         let bench = bench(LOOPBACK, vec![], load);
         let answer = ask(&bench, "POST", "/api/v1/reload", &[HOST, ("authorization", &right)]).await;
         assert_eq!(answer.status, status);

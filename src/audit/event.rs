@@ -1,6 +1,7 @@
 //! What an audit event says, and how it becomes one line.
 
-use crate::access::{DeviceTrust, Tier};
+use crate::access::{DeviceTrust, Reason, Tier};
+use crate::policy::GroupNames;
 use crate::telemetry::Decided;
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
@@ -14,6 +15,9 @@ const PATH_LIMIT: usize = 2048;
 
 /// The most of any other string that is written, in bytes.
 const STRING_LIMIT: usize = 256;
+
+/// The most of a comment that is written, in bytes: the longest that the API takes.
+const COMMENT_LIMIT: usize = 2000;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
@@ -37,6 +41,18 @@ pub enum Kind {
     Admin,
     /// Events were lost; `lost` says how many.
     Gap,
+}
+
+/// What the policy in shadow would have decided.
+#[derive(Clone, Debug, Serialize)]
+pub struct Rehearsed {
+    /// What.
+    pub decision: Decided,
+    /// Why.
+    pub reason: Reason,
+    /// The rule that decided, `file:line`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
 }
 
 /// One audit event. What does not apply is `None` and is not written.
@@ -77,6 +93,18 @@ pub struct Event {
     /// Who says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
+    /// The policy's groups that the user is in; bounded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<GroupNames>,
+    /// The user is in more groups than are named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups_cut: Option<bool>,
+    /// The user used more than one factor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mfa: Option<bool>,
+    /// Seconds since the user last proved who they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_age: Option<u64>,
     /// The session's public id; never what its cookie holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
@@ -113,6 +141,12 @@ pub struct Event {
     /// From the first byte of the request to the last of the answer, in microseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration_us: Option<u64>,
+    /// What the policy in shadow would have decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Rehearsed>,
+    /// Why somebody did it, in their own words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// How many events a `gap` stands for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost: Option<u64>,
@@ -135,6 +169,10 @@ impl Event {
             policy: None,
             subject: None,
             provider: None,
+            groups: None,
+            groups_cut: None,
+            mfa: None,
+            auth_age: None,
             session: None,
             device: None,
             device_trust: None,
@@ -147,6 +185,8 @@ impl Event {
             bytes_in: None,
             bytes_out: None,
             duration_us: None,
+            shadow: None,
+            comment: None,
             lost: None,
         }
     }
@@ -167,6 +207,11 @@ impl Event {
             policy: _,
             subject,
             provider,
+            // Bounded where it was made.
+            groups: _,
+            groups_cut: _,
+            mfa: _,
+            auth_age: _,
             session,
             device,
             device_trust: _,
@@ -179,8 +224,14 @@ impl Event {
             bytes_in: _,
             bytes_out: _,
             duration_us: _,
+            shadow,
+            comment,
             lost: _,
         } = self;
+        if let Some(Rehearsed { decision: _, reason: _, rule }) = shadow {
+            cut(rule, STRING_LIMIT);
+        }
+        cut(comment, COMMENT_LIMIT);
         for text in [request_id, code, resource, rule, subject, provider, session, device, method, host] {
             cut(text, STRING_LIMIT);
         }

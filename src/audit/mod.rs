@@ -15,7 +15,7 @@ mod event;
 mod file;
 mod writer;
 
-pub use event::{Event, Kind};
+pub use event::{Event, Kind, Rehearsed};
 
 use crate::telemetry::Metrics;
 use std::path::Path;

@@ -1,11 +1,10 @@
 //! `tiergate check`: what is wrong with a policy, before it is used.
 
-use super::UNUSABLE;
-use crate::config;
+use super::{UNUSABLE, check_rehearsal};
 use crate::diagnostic::{CODES, Code, Report, did_you_mean, github, human, json, sarif};
 use crate::policy::Known;
 use crate::policy_files::{self, ReadError};
-use crate::workbench;
+use crate::{audit, config, workbench};
 use clap::{Args, ValueEnum};
 use std::error::Error;
 use std::fmt::Write as _;
@@ -112,12 +111,14 @@ fn check(args: &CheckArgs) -> Result<Report, ReadError> {
     let Some(file) = file else { return Ok(workbench::check(policies, None)) };
     let mut report = match config::resolve(&file) {
         Ok(config) => {
-            let upstreams: Vec<_> = config.upstreams.into_keys().collect();
+            let upstreams: Vec<_> = config.upstreams.keys().cloned().collect();
             let providers: Vec<_> =
-                config.identity.providers.into_iter().map(|provider| provider.name).collect();
-            let login_host = config.identity.login_host;
-            let known = Known { upstreams: &upstreams, providers: &providers, login_host: &login_host };
-            workbench::check(policies, Some(known))
+                config.identity.providers.iter().map(|provider| provider.name.clone()).collect();
+            let login_host = &config.identity.login_host;
+            let known = Known { upstreams: &upstreams, providers: &providers, login_host };
+            let mut report = workbench::check(policies, Some(known));
+            check_rehearsal::check(&config, &file.path, known, audit::now().unix_timestamp(), &mut report)?;
+            report
         }
         // The policies' own mistakes are said all the same; what they name in it is not known.
         Err(mut findings) => {
@@ -196,6 +197,22 @@ upstreams: { app: { addresses: [127.0.0.1:80] } }
                 CheckArgs { dir: None, config: Some(path.clone()), format: Format::Human, explain: None };
             let report = check(&args).unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(report.findings.len(), found, "{}", human(&report, false));
+        }
+    }
+
+    #[test]
+    fn the_shadow_and_the_protected_groups_of_the_configuration_are_checked_too() {
+        let with = |line: &str| format!("{CONFIG}{line}\n");
+        for (line, code, says) in [
+            ("shadow: { policies: ., until: 9998-01-01 }", 0, "ok: 3 files"),
+            ("shadow: { policies: ., until: 2020-01-01 }", 1, "C0201"),
+            ("shadow: { policies: nowhere, until: 2020-01-01 }", 1, "C0201"),
+            ("shadow: { policies: nowhere, until: 9998-01-01 }", 2, "cannot read the policy folder"),
+            ("reload_guard: { protect: [staff] }", 1, "unknown group `staff`"),
+        ] {
+            let (got, text) = outcome(Some(GOOD), Some(&with(line)));
+            assert_eq!(got, format!("{:?}", ExitCode::from(code)), "{line}: {text}");
+            assert!(text.contains(says), "{line}: {text}");
         }
     }
 

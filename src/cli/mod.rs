@@ -1,12 +1,15 @@
 //! The commands, one file each.
 
+pub mod admin_client;
 pub mod audit_lines;
 pub mod check;
+mod check_rehearsal;
 pub mod demo;
 pub mod diff;
 pub mod explain;
 pub mod matrix;
 pub mod policies;
+pub mod reload;
 pub mod schema;
 pub mod serve;
 pub mod test;

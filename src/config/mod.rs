@@ -3,10 +3,12 @@
 mod identity;
 mod listen;
 mod raw;
+mod rehearsal;
 mod resolve;
 mod schema;
 mod upstreams;
 
+pub use rehearsal::{MostDenied, ReloadGuard, ShadowConfig};
 pub use resolve::{policies_folder, resolve};
 pub use schema::schema;
 pub use upstreams::TEMPLATE_FIELDS;
@@ -78,6 +80,10 @@ pub struct Config {
     pub upstreams: BTreeMap<String, UpstreamConfig>,
     /// The folder with the policies.
     pub policies: PathBuf,
+    /// The policy that is rehearsed beside them.
+    pub shadow: Option<ShadowConfig>,
+    /// What a reload is held to.
+    pub reload_guard: Option<ReloadGuard>,
     /// What bounds a client.
     pub limits: Limits,
     /// Logs.

@@ -2,11 +2,11 @@
 //! every value has its place. What is said of a key here is what editors show.
 
 use super::schema::{
-    AdminToken, Grants, Headers, HostOrAddress, Hsts, Issuer, LogFormat, OnFailed, ProviderType, Socket,
-    TlsVersion, UpstreamAddress, UpstreamHost,
+    AdminToken, Grants, Headers, HostOrAddress, Hsts, Issuer, LogFormat, MostDenied, OnFailed, ProviderType,
+    Socket, TlsVersion, UpstreamAddress, UpstreamHost,
 };
 use crate::text::schema::{
-    Count, Duration, FilePath, Flag, Host, Name, Network, Text, TrustDomainName, Version,
+    Count, Duration, End, FilePath, Flag, Host, Name, Network, Text, TrustDomainName, Version,
 };
 use crate::text::yaml::{At, Entries, Key, OneOrMany};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -60,6 +60,10 @@ mirror! {
         /// The folder with the policies, relative to this file. Default: policies.
         #[schemars(with = "FilePath")]
         policies: Key<String>,
+        /// A second policy that decides every request too, and changes nothing. Default: none.
+        shadow: Key<Shadow>,
+        /// What no reload may do to people who are at work. Default: nothing is held back.
+        reload_guard: Key<ReloadGuard>,
         /// What bounds a client. Tight by default.
         limits: Key<Limits>,
         /// Logs on stderr.
@@ -281,6 +285,28 @@ mirror! {
         server_name: Key<String>,
         /// The certificate and key shown to the upstream. Default: none.
         client: Key<Certificate>,
+    }
+    /// A second policy that decides every request too, and changes nothing.
+    #[schemars(extend("required" = ["policies", "until"]))]
+    Shadow {
+        /// The folder with its files, relative to this file.
+        #[schemars(with = "FilePath")]
+        policies: Key<String>,
+        /// When it ends: a day, such as 2026-12-01 (at its end, 00:00 UTC of the next), or a time, such as
+        /// 2026-12-01T18:00:00Z.
+        #[schemars(with = "End")]
+        until: Key<String>,
+    }
+    /// What no reload may do to people who are at work.
+    #[schemars(extend("minProperties" = 1))]
+    ReloadGuard {
+        /// The most active sessions that a reload may shut out: a share, such as 5%, or a number. Default: no
+        /// limit.
+        #[schemars(with = "MostDenied")]
+        max_sessions_denied: Key<String>,
+        /// One or more groups of the policy of whom a reload may shut out nobody. Default: none.
+        #[schemars(with = "OneOrMany<Text>")]
+        protect: Texts,
     }
     /// What bounds a client.
     Limits {

@@ -74,6 +74,8 @@ impl Reader<'_> {
             admin,
             upstreams,
             policies,
+            shadow,
+            reload_guard,
             limits,
             logs,
         } = raw;
@@ -94,6 +96,8 @@ impl Reader<'_> {
         let admin_token = admin.0.and_then(|admin| self.admin_token(admin));
         let upstreams = self.upstreams(upstreams);
         let policies = self.path_or(policies, POLICIES);
+        let shadow = shadow.0.and_then(|shadow| self.shadow(shadow));
+        let reload_guard = reload_guard.0.map(|guard| self.reload_guard(guard));
         let limits = self.limits(limits);
         let logs = self.logs(logs);
         Some(Config {
@@ -108,6 +112,8 @@ impl Reader<'_> {
             admin_token,
             upstreams,
             policies,
+            shadow,
+            reload_guard,
             limits,
             logs,
         })

@@ -57,6 +57,8 @@ kinds! {
         "additionalProperties": bounded(scalar(&template(), TEMPLATE_RULE), 1024),
         "minProperties": 1,
     });
+    /// A share or a number of sessions.
+    MostDenied => scalar("^(0*(100|[0-9]{1,2})%|[0-9]+)$", "write `0%` to `100%`, or a whole number");
     /// How logs are written.
     LogFormat => words(&["text", "json"]);
 }

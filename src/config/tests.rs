@@ -2,7 +2,7 @@ use super::*;
 use crate::diagnostic::{Source, render_all};
 use proptest::prelude::*;
 
-const SMALL: &str = "version: 1
+pub(super) const SMALL: &str = "version: 1
 listen: { https: 127.0.0.1:8443 }
 tls: { certificates: [{ cert: a.pem, key: a.key }] }
 identity:
@@ -10,21 +10,21 @@ identity:
   providers: [{ name: local, type: local, users: users.yaml }]
 ";
 
-fn source(text: &str) -> Source {
+pub(super) fn source(text: &str) -> Source {
     Source { path: PathBuf::from("/etc/tiergate/tiergate.yaml"), text: text.to_owned() }
 }
 
-fn config(text: &str) -> Config {
+pub(super) fn config(text: &str) -> Config {
     let source = source(text);
     resolve(&source).unwrap_or_else(|findings| panic!("{}", render_all(&findings, &[source], false)))
 }
 
-fn said(text: &str) -> String {
+pub(super) fn said(text: &str) -> String {
     let source = source(text);
     resolve(&source).map_or_else(|findings| render_all(&findings, &[source], false), |_| "fine".to_owned())
 }
 
-fn codes(text: &str) -> Vec<&'static str> {
+pub(super) fn codes(text: &str) -> Vec<&'static str> {
     resolve(&source(text)).err().unwrap_or_default().iter().map(|finding| finding.code).collect()
 }
 
@@ -42,6 +42,8 @@ fn what_is_left_out_has_a_default() {
         admin_token,
         upstreams,
         policies,
+        shadow,
+        reload_guard,
         limits,
         logs,
     } = config(SMALL);
@@ -61,6 +63,7 @@ fn what_is_left_out_has_a_default() {
     assert_eq!(audit.deny_on_failure, OnFailure { high: true, low: false, open: false });
     assert_eq!(policies, PathBuf::from("/etc/tiergate/policies"));
     assert_eq!((limits.max_headers, limits.max_streams, limits.max_body_bytes), (100, 100, None));
+    assert_eq!((shadow, reload_guard), (None, None));
     assert_eq!(logs, Logs { json: false, filter: "info".to_owned() });
 }
 

@@ -274,7 +274,7 @@ fn identity_fields(
     let groups: Vec<String> = asked
         .user
         .iter()
-        .flat_map(|user| user.groups.iter())
+        .flat_map(|user| user.groups.set.iter())
         .filter_map(|group| snapshot.policy.group_name(group).map(str::to_owned))
         .collect();
     let device = asked.judged.device();

@@ -96,7 +96,7 @@ pub fn user(request: &Request, snapshot: &Snapshot) -> Option<KnownUser> {
             let who = &bearer.who;
             let sources: Vec<String> =
                 who.groups.iter().map(|group| format!("{}:{group}", who.provider)).collect();
-            let groups = Arc::new(snapshot.policy.group_set(sources.iter().map(String::as_str)));
+            let groups = Arc::new(snapshot.groups_of(&sources));
             Some(KnownUser { active: snapshot.providers.get(&who.provider).is_some(), groups })
         }
         Who::Nobody(_) | Who::Service(_) => None,
@@ -118,14 +118,14 @@ pub fn subject<'f>(
             Subject::Service(snapshot.policy.service_by_spiffe(id))
         }
         (Who::Session(session), Some(user)) => {
-            Subject::User(User { active: user.active, groups: &user.groups, session: session.facts() })
+            Subject::User(User { active: user.active, groups: &user.groups.set, session: session.facts() })
         }
         // Asked again while the request goes on: a stream ends with the token that opened it.
         (Who::Bearer(bearer), Some(_)) if now >= bearer.expires => Subject::Nobody(Absent::SessionExpired),
         (Who::Bearer(bearer), Some(user)) => {
             let Identified { auth_time, mfa, .. } = bearer.who;
             let session = Session { started: now, last_seen: now, auth_time, mfa };
-            Subject::User(User { active: user.active, groups: &user.groups, session })
+            Subject::User(User { active: user.active, groups: &user.groups.set, session })
         }
         (Who::Nobody(absent), _) => Subject::Nobody(*absent),
         (Who::Service(_) | Who::Session(_) | Who::Bearer(_), _) => Subject::Nobody(Absent::NotSignedIn),

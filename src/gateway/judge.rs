@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use super::forward::{Asked, Forward, Unmet};
-use super::identify::{self, Token};
+use super::identify::{self, KnownUser, Token};
 use super::record::Record;
 use super::request::{self, Initiator, Kind, Reading, Request, Who};
 use super::respond::{self, Answer};
@@ -10,6 +10,8 @@ use super::scope::Scope;
 use super::{cors, own_pages};
 use crate::access::{Absent, Decision, DeviceTrust, Facts, Reason, decide};
 use crate::policy::Place;
+use crate::session::Visit;
+use crate::snapshot::{self, Asker, Shadow};
 use crate::telemetry::Decided;
 use crate::text::{canonical, prefix};
 use pingora::Result;
@@ -101,7 +103,8 @@ async fn judge_case(
             }
         }
     }
-    record.asker(&request.who, &case.judged);
+    let user = identify::user(&request, &case.snapshot);
+    record.asker(&request.who, user.as_ref(), &case.judged, case.now);
     if own_pages::is_own(&request, &case.snapshot) {
         return case.visit(session, record, &request).await;
     }
@@ -123,7 +126,15 @@ async fn judge_case(
     if limited.is_none() && cors::is_preflight(&request, &session.req_header().headers) {
         return Ok(case.preflight(record, &request, place));
     }
-    Ok(decide_case(session, case, record, scope, request, place, limited))
+    Ok(decide_case(session, case, record, scope, Posed { request, user, place, limited }))
+}
+
+/// A request that is understood and routed, to be decided.
+struct Posed<'p> {
+    request: Box<Request>,
+    user: Option<KnownUser>,
+    place: Place<'p>,
+    limited: Option<Duration>,
 }
 
 fn decide_case(
@@ -131,13 +142,11 @@ fn decide_case(
     case: &Case<'_>,
     record: &mut Record,
     scope: &Scope,
-    request: Box<Request>,
-    place: Place<'_>,
-    limited: Option<Duration>,
+    posed: Posed<'_>,
 ) -> Verdict {
+    let Posed { request, user, place, limited } = posed;
     let with_cookie = matches!(request.who, Who::Session(_));
     let foreign = request.origin != Initiator::Own && !cors::lists_origin(place.resource(), &request);
-    let user = identify::user(&request, &case.snapshot);
     let facts = Facts {
         place: Some(place),
         method: request.method.as_str(),
@@ -153,6 +162,14 @@ fn decide_case(
     let began = Instant::now();
     let decision = decide(&case.snapshot.policy, &facts);
     record.decision_took(began.elapsed());
+    if let Some(shadow) = case.snapshot.shadow_at(case.now) {
+        let live = match &decision {
+            Decision::Allow(_) => Decided::Allow,
+            Decision::Deny(_) => Decided::Deny,
+            Decision::Challenge(..) => Decided::Challenge,
+        };
+        record.rehearsed(live, rehearse(shadow, &facts, &request, user.as_ref()));
+    }
     let (step, denial) = match decision {
         Decision::Deny(denial) => (None, denial),
         Decision::Challenge(step, denial) => (Some(step), denial),
@@ -175,6 +192,9 @@ fn decide_case(
             };
             if let Who::Session(session) = &request.who {
                 session.touch(case.now);
+                if case.snapshot.config.reload_guard.is_some() {
+                    session.reached(&visit(place, &request, &facts), case.now);
+                }
             }
             let most = case.snapshot.config.limits.max_body_bytes;
             let too_large = most.zip(content_length(session)).is_some_and(|(most, length)| length > most);
@@ -191,6 +211,35 @@ fn decide_case(
         return case.challenge(record, &request, place, step, denial.reason, denial.rule);
     }
     case.refuse_by(record, Some(&request), Some(place), denial.reason, limited, denial.rule)
+}
+
+/// What the policy in shadow says of the same request.
+fn rehearse<'p>(
+    shadow: &'p Shadow,
+    facts: &Facts<'p>,
+    request: &'p Request,
+    user: Option<&'p KnownUser>,
+) -> snapshot::Verdict<'p> {
+    let spiffe = match &request.who {
+        Who::Service(id) => Some(&**id),
+        Who::Session(_) | Who::Bearer(_) | Who::Nobody(_) => None,
+    };
+    let groups = user.and_then(|user| user.groups.shadow.as_ref());
+    shadow.decide(facts, &request.host, Asker { groups, spiffe })
+}
+
+/// What a session remembers of a request that was let in.
+fn visit<'v>(place: Place<'v>, request: &'v Request, facts: &Facts<'v>) -> Visit<'v> {
+    Visit {
+        resource: &place.resource().name,
+        section: &place.section().prefix,
+        host: &request.host,
+        path: &request.path,
+        method: facts.method,
+        client: facts.client,
+        trust: facts.device.trust,
+        lowered: facts.device.lowered,
+    }
 }
 
 /// A token that does not hold is told apart from none at all (RFC 6750 §3.1).

@@ -136,7 +136,7 @@ impl Visit<'_> {
     fn live(&self) -> Option<&Arc<LiveSession>> {
         let Who::Session(session) = &self.request.who else { return None };
         let known = identify::known(session, self.snapshot);
-        let limits = self.snapshot.policy.session_limits(&known.groups);
+        let limits = self.snapshot.policy.session_limits(&known.groups.set);
         let facts = session.facts();
         let within = |since, limit: Option<Duration>| {
             limit.is_none_or(|limit| !crate::policy::older_than(since, self.now, limit))
@@ -183,7 +183,7 @@ impl Visit<'_> {
         let policy = &self.snapshot.policy;
         let person = session.person();
         let known = identify::known(session, self.snapshot);
-        let limits = policy.session_limits(&known.groups);
+        let limits = policy.session_limits(&known.groups.set);
         let facts = session.facts();
         let max_age = limits.max_age.unwrap_or(self.snapshot.config.sessions.max_age);
         let device = self.judged.device();
@@ -193,7 +193,7 @@ impl Visit<'_> {
         let page = MyAccess {
             user: &person.user,
             email: person.email.as_deref().filter(|email| *email != person.user),
-            groups: known.groups.iter().filter_map(|group| policy.group_name(group)).collect(),
+            groups: known.groups.set.iter().filter_map(|group| policy.group_name(group)).collect(),
             session: SessionView {
                 started: facts.started,
                 auth_time: facts.auth_time,

@@ -2,12 +2,13 @@
 //! parsing, aborted, cut off or ended by a panic.
 
 use super::Gateway;
+use super::identify::KnownUser;
 use super::request::{Request, Who};
 use super::scope::Scope;
-use crate::access::{Reason, Tier};
-use crate::audit::{self, Event, Kind};
+use crate::access::{Reason, Tier, Timestamp};
+use crate::audit::{self, Event, Kind, Rehearsed};
 use crate::device::Judgement;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Verdict};
 use crate::telemetry::{Decided, ResourceMetrics};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -84,14 +85,20 @@ impl Record {
     }
 
     /// Who asked, from which device.
-    pub fn asker(&mut self, who: &Who, judged: &Judgement) {
+    pub fn asker(&mut self, who: &Who, user: Option<&KnownUser>, judged: &Judgement, now: Timestamp) {
+        let person = who.person();
         self.event.subject = match who {
             Who::Service(id) => Some(id.to_string()),
             Who::Session(_) | Who::Bearer(_) | Who::Nobody(_) => {
-                who.person().map(|person| person.user.clone())
+                person.as_ref().map(|person| person.user.clone())
             }
         };
         self.event.provider = who.account().map(|(provider, _)| provider.to_owned());
+        self.event.groups = user.map(|user| user.groups.names.clone());
+        self.event.groups_cut = user.filter(|user| user.groups.names.is_cut()).map(|_| true);
+        self.event.mfa = person.as_ref().map(|person| person.mfa);
+        self.event.auth_age =
+            person.map(|person| u64::try_from(now.saturating_sub(person.auth_time)).unwrap_or(0));
         self.event.session = who.session_id();
         let device = judged.device();
         self.event.device = device.id.map(str::to_owned);
@@ -112,6 +119,14 @@ impl Record {
         self.event.decision = Some(decided);
         self.reason = reason;
         self.event.rule = rule.map(|origin| origin.0.clone());
+    }
+
+    /// What the policy in shadow would have decided, and what the live one did.
+    pub fn rehearsed(&mut self, live: Decided, shadow: Verdict<'_>) {
+        let Verdict { decided, reason, rule } = shadow;
+        self.metrics.shadow(live, decided, reason);
+        self.event.shadow =
+            Some(Rehearsed { decision: decided, reason, rule: rule.map(|origin| origin.0.clone()) });
     }
 
     /// How long the decision took.

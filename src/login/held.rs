@@ -63,7 +63,7 @@ impl Call {
     pub(super) fn is_within_limits(&self, session: &LiveSession) -> bool {
         let Visitor { snapshot, now, .. } = &self.visitor;
         let KnownUser { active, groups } = known(session, snapshot);
-        let SessionLimits { max_age, idle_timeout } = snapshot.policy.session_limits(&groups);
+        let SessionLimits { max_age, idle_timeout } = snapshot.policy.session_limits(&groups.set);
         let limits = snapshot.config.sessions;
         active
             && !older_than(session.started, *now, max_age.unwrap_or(limits.max_age))

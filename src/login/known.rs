@@ -2,9 +2,8 @@
 //!
 //! The gateway and the login host look here, so that neither takes a session that the other refuses.
 
-use crate::access::GroupSet;
-use crate::identity::Kind;
-use crate::session::LiveSession;
+use crate::identity::{Kind, LocalUser};
+use crate::session::{Groups, LiveSession, Person};
 use crate::snapshot::Snapshot;
 use std::sync::Arc;
 
@@ -12,31 +11,68 @@ use std::sync::Arc;
 pub struct KnownUser {
     /// The account may be used.
     pub active: bool,
-    /// The policy's groups that the user is in.
-    pub groups: Arc<GroupSet>,
+    /// The groups that the user is in.
+    pub groups: Arc<Groups>,
+}
+
+impl KnownUser {
+    fn active(groups: Arc<Groups>) -> Self {
+        Self { active: true, groups }
+    }
+
+    fn inactive() -> Self {
+        Self { active: false, groups: Arc::default() }
+    }
 }
 
 /// What the snapshot knows of a session's user. A local user is looked up in the file as it is now,
-/// so that a change there takes effect on the next request.
+/// so that a change there takes effect on the next request. The snapshot is one that requests are
+/// decided with, so its generation stands for it.
 #[must_use]
 pub fn known(session: &LiveSession, snapshot: &Snapshot) -> KnownUser {
-    match snapshot.providers.get(&session.provider).map(|provider| &provider.kind) {
-        Some(Kind::Local(users)) => match users.get(&session.subject) {
-            Some(user) if !user.disabled => {
-                let sources = user.groups.iter().flat_map(|group| {
-                    let named = format!("{}:{group}", session.provider);
-                    [named, format!("local:{group}")]
-                });
-                let sources: Vec<String> = sources.collect();
-                let groups = Arc::new(snapshot.policy.group_set(sources.iter().map(String::as_str)));
-                KnownUser { active: true, groups }
+    match account(session, snapshot) {
+        Some(account) => KnownUser::active(
+            session.groups(snapshot.generation, |person| account.groups(session, person, snapshot)),
+        ),
+        None => KnownUser::inactive(),
+    }
+}
+
+/// The same under a snapshot that may never be used, so that nothing of it may be remembered.
+#[must_use]
+pub fn known_under(session: &LiveSession, candidate: &Snapshot) -> KnownUser {
+    match account(session, candidate) {
+        Some(account) => KnownUser::active(Arc::new(account.groups(session, &session.person(), candidate))),
+        None => KnownUser::inactive(),
+    }
+}
+
+/// An account that may be used.
+enum Account<'s> {
+    /// What is known of it is in the file.
+    Local(&'s LocalUser),
+    /// What is known of it was told at sign-in.
+    Told,
+}
+
+fn account<'s>(session: &LiveSession, snapshot: &'s Snapshot) -> Option<Account<'s>> {
+    // Where the provider was removed nobody vouches for this user any more.
+    match &snapshot.providers.get(&session.provider)?.kind {
+        Kind::Local(users) => users.get(&session.subject).filter(|user| !user.disabled).map(Account::Local),
+        Kind::Oidc(_) => Some(Account::Told),
+    }
+}
+
+impl Account<'_> {
+    fn groups(&self, session: &LiveSession, person: &Person, snapshot: &Snapshot) -> Groups {
+        let provider = &session.provider;
+        let sources: Vec<String> = match self {
+            Self::Local(user) => {
+                let both = |group| [format!("{provider}:{group}"), format!("local:{group}")];
+                user.groups.iter().flat_map(both).collect()
             }
-            Some(_) | None => KnownUser { active: false, groups: Arc::default() },
-        },
-        Some(Kind::Oidc(_)) => {
-            KnownUser { active: true, groups: session.group_set(&snapshot.policy, snapshot.generation) }
-        }
-        // The provider was removed: nobody vouches for this user any more.
-        None => KnownUser { active: false, groups: Arc::default() },
+            Self::Told => person.groups.iter().map(|group| format!("{provider}:{group}")).collect(),
+        };
+        snapshot.groups_of(&sources)
     }
 }

@@ -25,7 +25,7 @@ pub mod view;
 pub use challenge::{Redirect, challenge_redirect};
 pub use event::{LoginEvent, LoginEventKind, OnEvent};
 pub use held::Held;
-pub use known::{KnownUser, known};
+pub use known::{KnownUser, known, known_under};
 
 use crate::access::Timestamp;
 use crate::identity::Throttle;

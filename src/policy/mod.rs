@@ -4,6 +4,7 @@
 
 mod claims;
 mod definitions;
+mod group_names;
 mod hosts;
 mod lints;
 mod locate;
@@ -20,6 +21,7 @@ mod traffic;
 mod values;
 
 pub use claims::{Assertion, Claim, Expected, Given, Promise, Services, Trial, Who, Written};
+pub use group_names::GroupNames;
 pub use locate::Place;
 pub use model::{
     Authentication, Cors, Group, Methods, NamedNetwork, Origin, Policy, RateLimit, RateLimitBy, Resource,

@@ -1,9 +1,9 @@
 //! A session that is alive.
 
-use super::SessionId;
-use crate::access::{self, GroupSet, Timestamp};
+use super::reached::{Places, Reached, Visit};
+use super::{Groups, SessionId};
+use crate::access::{self, Timestamp};
 use crate::identity::Identified;
-use crate::policy::Policy;
 use crate::state::StoredSession;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::sync::Arc;
@@ -60,13 +60,14 @@ pub struct LiveSession {
     unsaved: AtomicBool,
     ended: CancellationToken,
     group_cache: ArcSwapOption<CachedGroups>,
+    places: Places,
 }
 
 #[derive(Debug)]
 struct CachedGroups {
     generation: u64,
     person: Arc<Person>,
-    groups: Arc<GroupSet>,
+    groups: Arc<Groups>,
 }
 
 impl LiveSession {
@@ -81,6 +82,7 @@ impl LiveSession {
             unsaved: AtomicBool::new(false),
             ended: CancellationToken::new(),
             group_cache: ArcSwapOption::empty(),
+            places: Places::default(),
         }
     }
 
@@ -102,27 +104,32 @@ impl LiveSession {
         }
     }
 
-    /// The sources that put the user into the policy's groups: `provider:value`.
-    pub fn memberships(&self) -> impl Iterator<Item = String> + use<> {
-        memberships(&self.provider, &self.person.load())
-    }
-
-    /// The policy's groups that the user is in; worked out once for each generation of the policy
-    /// and each description of the user.
+    /// The user's groups, worked out by `make` once for each generation of the snapshot and each
+    /// description of the user.
     #[must_use]
-    pub fn group_set(&self, policy: &Policy, generation: u64) -> Arc<GroupSet> {
-        let person = self.person.load_full();
+    pub fn groups(&self, generation: u64, make: impl FnOnce(&Person) -> Groups) -> Arc<Groups> {
+        let person = self.person.load();
         if let Some(cached) = self.group_cache.load().as_deref()
             && cached.generation == generation
             && Arc::ptr_eq(&cached.person, &person)
         {
             return Arc::clone(&cached.groups);
         }
-        let sources: Vec<String> = memberships(&self.provider, &person).collect();
-        let groups = Arc::new(policy.group_set(sources.iter().map(String::as_str)));
-        let cached = CachedGroups { generation, person, groups: Arc::clone(&groups) };
+        let groups = Arc::new(make(&person));
+        let cached = CachedGroups { generation, person: Arc::clone(&person), groups: Arc::clone(&groups) };
         self.group_cache.store(Some(Arc::new(cached)));
         groups
+    }
+
+    /// Notes where a request of the session was let in.
+    pub fn reached(&self, visit: &Visit<'_>, now: Timestamp) {
+        self.places.note(visit, now);
+    }
+
+    /// Where requests of the session were let in lately.
+    #[must_use]
+    pub fn places(&self) -> Arc<Vec<Arc<Reached>>> {
+        self.places.all()
     }
 
     /// Notes that the session was used. A clock that was set back changes nothing.
@@ -206,11 +213,7 @@ impl From<StoredSession> for LiveSession {
             unsaved: AtomicBool::new(false),
             ended: CancellationToken::new(),
             group_cache: ArcSwapOption::empty(),
+            places: Places::default(),
         }
     }
-}
-
-fn memberships(provider: &str, person: &Person) -> impl Iterator<Item = String> + use<> {
-    let sources: Vec<String> = person.groups.iter().map(|group| format!("{provider}:{group}")).collect();
-    sources.into_iter()
 }

@@ -5,7 +5,9 @@
 //! one host, and opens for no other.
 
 mod cookie;
+mod groups;
 mod live;
+mod reached;
 mod registry;
 mod seal;
 mod ticket;
@@ -14,7 +16,9 @@ pub use cookie::{
     BROWSER_COOKIE, Cookies, OIDC_COOKIE_PREFIX, SESSION_COOKIE, SessionCookie, clear_cookie, is_own_cookie,
     set_cookie,
 };
+pub use groups::Groups;
 pub use live::{LiveSession, Person};
+pub use reached::{Reached, Visit};
 pub use registry::{Found, SessionError, Sessions};
 pub use seal::{Purpose, Sealer};
 pub use ticket::{TICKET_LIFE, Ticket, UsedOnce};

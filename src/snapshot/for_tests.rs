@@ -17,7 +17,7 @@ static DEMO: LazyLock<Snapshot> = LazyLock::new(|| {
         admin: "127.0.0.1:9901".parse().unwrap(),
     };
     let estate = Estate::prepare(&options, NOW).unwrap();
-    let loaded = load(&estate.config, None, &Resumption::new().unwrap()).unwrap();
+    let loaded = load(&estate.config, None, &Resumption::new().unwrap(), NOW).unwrap();
     assert_eq!(loaded.warnings, "");
     loaded.snapshot
 });
@@ -30,6 +30,7 @@ impl Snapshot {
             generation: demo.generation,
             config: Arc::clone(&demo.config),
             policy: Arc::clone(&demo.policy),
+            shadow: demo.shadow.clone(),
             providers: Arc::clone(&demo.providers),
             trust: Arc::clone(&demo.trust),
             certificates: Arc::clone(&demo.certificates),

@@ -1,6 +1,7 @@
 //! From the files on disk to a snapshot: all of it or none of it, and every mistake at once.
 
-use super::Snapshot;
+use super::{Shadow, Snapshot};
+use crate::access::Timestamp;
 use crate::config::{self, Config};
 use crate::device::TrustStore;
 use crate::diagnostic::{Diagnostic, Severity, Source, render_all};
@@ -44,12 +45,19 @@ pub struct LoadError {
 ///
 /// # Errors
 /// Every mistake in every file.
-pub fn load(path: &Path, previous: Option<&Snapshot>, resumption: &Resumption) -> Result<Loaded, LoadError> {
+pub fn load(
+    path: &Path,
+    previous: Option<&Snapshot>,
+    resumption: &Resumption,
+    now: Timestamp,
+) -> Result<Loaded, LoadError> {
     let mut findings = Findings::default();
     let config = findings.config(path).map(Arc::new);
     let Some(config) = config else { return Err(findings.into_error()) };
     let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
-    let policy = findings.policy(&config);
+    let policy = findings.policy(&config.policies, &config);
+    let shadow = findings.shadow(path, &config, now);
+    findings.protected(path, &config, policy.as_ref(), previous);
     let providers = Providers::load(&config, previous.map(|snapshot| &*snapshot.providers));
     let providers = findings.take(providers);
     findings.show_users(&config);
@@ -77,6 +85,7 @@ pub fn load(path: &Path, previous: Option<&Snapshot>, resumption: &Resumption) -
         generation,
         config,
         policy: Arc::new(policy),
+        shadow: shadow.map(Arc::new),
         providers: Arc::new(providers),
         trust: Arc::new(trust),
         certificates,
@@ -129,8 +138,8 @@ impl Findings {
             .ok()
     }
 
-    fn policy(&mut self, config: &Config) -> Option<Policy> {
-        let files = self.policy_files(&config.policies)?;
+    fn policy(&mut self, folder: &Path, config: &Config) -> Option<Policy> {
+        let files = self.policy_files(folder)?;
         let upstreams: Vec<String> = config.upstreams.keys().cloned().collect();
         let providers: Vec<String> =
             config.identity.providers.iter().map(|provider| provider.name.clone()).collect();
@@ -141,6 +150,28 @@ impl Findings {
         self.all.extend(found);
         policy
             .map(|policy| policy.with_session_defaults(config.sessions.max_age, config.sessions.idle_timeout))
+    }
+
+    /// The policy in shadow; a mistake in it is one of the load, and one that has ended is not read.
+    fn shadow(&mut self, path: &Path, config: &Config, now: Timestamp) -> Option<Shadow> {
+        self.all.extend(config.ended_shadow(path, now));
+        let shadow = config.shadow_at(now)?;
+        Some(Shadow::new(self.policy(&shadow.policies, config)?, shadow.until.value))
+    }
+
+    /// Groups that the guard protects are groups of this policy, or of the one that it replaces.
+    fn protected(
+        &mut self,
+        path: &Path,
+        config: &Config,
+        policy: Option<&Policy>,
+        previous: Option<&Snapshot>,
+    ) {
+        let Some(policy) = policy else { return };
+        let running = previous.into_iter().flat_map(|snapshot| snapshot.policy.groups());
+        let groups: Vec<&str> =
+            policy.groups().iter().chain(running).map(|group| group.name.as_str()).collect();
+        self.all.extend(config.unknown_protected(path, &groups));
     }
 
     fn upstreams(

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// The most files of the policies folder that are looked at.
+/// The most files of a folder of policies that are looked at.
 const MAX_POLICY_FILES: usize = 10_000;
 
 /// How the files looked at one moment.
@@ -23,9 +23,12 @@ impl Fingerprint {
     /// Looks at `path`, a `tiergate.yaml`, and at every file that the configuration names.
     #[must_use]
     pub fn take(path: &Path, config: &Config) -> Self {
-        let mut files = vec![path.to_owned(), config.policies.clone()];
-        if let Ok(folder) = std::fs::read_dir(&config.policies) {
-            files.extend(folder.take(MAX_POLICY_FILES).filter_map(|entry| Some(entry.ok()?.path())));
+        let mut files = vec![path.to_owned()];
+        for policies in [&config.policies].into_iter().chain(config.shadow.iter().map(|it| &it.policies)) {
+            files.push(policies.clone());
+            if let Ok(folder) = std::fs::read_dir(policies) {
+                files.extend(folder.take(MAX_POLICY_FILES).filter_map(|entry| Some(entry.ok()?.path())));
+            }
         }
         files.extend(config.tls.certificates.iter().flat_map(|pair| [pair.cert.clone(), pair.key.clone()]));
         files.extend(

@@ -120,31 +120,7 @@ impl Metrics {
     /// A name or label that the library refuses, which the tests rule out.
     pub fn new() -> Result<Self, MetricsError> {
         let make = Maker(Registry::new());
-        let families = ResourceFamilies {
-            requests: make.counters(
-                "tiergate_requests_total",
-                "Requests that are over, by resource, tier and class of the status.",
-                &["resource", "tier", "code"],
-            )?,
-            duration: make.add(HistogramVec::new(
-                HistogramOpts::new(
-                    "tiergate_request_duration_seconds",
-                    "From the first byte of a request to the last byte of its answer.",
-                )
-                .buckets(REQUEST_BUCKETS.to_vec()),
-                &["resource"],
-            )?)?,
-            decisions: make.counters(
-                "tiergate_decisions_total",
-                "Decisions, by resource, tier, decision and reason code.",
-                &["resource", "tier", "decision", "reason"],
-            )?,
-            decision_duration: make.histogram(
-                "tiergate_decision_duration_seconds",
-                "Time spent deciding a request.",
-                DECISION_BUCKETS,
-            )?,
-        };
+        let families = families(&make)?;
         let build =
             make.gauges("tiergate_build_info", "The running build; always 1.", ["version", "revision"])?;
         build.set([env!("CARGO_PKG_VERSION"), option_env!("TIERGATE_REVISION").unwrap_or("unknown")], 1.0);
@@ -406,6 +382,40 @@ impl Drop for Active {
     fn drop(&mut self) {
         self.0.dec();
     }
+}
+
+/// What resources are counted in.
+fn families(make: &Maker) -> Result<ResourceFamilies, prometheus::Error> {
+    Ok(ResourceFamilies {
+            requests: make.counters(
+                "tiergate_requests_total",
+                "Requests that are over, by resource, tier and class of the status.",
+                &["resource", "tier", "code"],
+            )?,
+            duration: make.add(HistogramVec::new(
+                HistogramOpts::new(
+                    "tiergate_request_duration_seconds",
+                    "From the first byte of a request to the last byte of its answer.",
+                )
+                .buckets(REQUEST_BUCKETS.to_vec()),
+                &["resource"],
+            )?)?,
+            decisions: make.counters(
+                "tiergate_decisions_total",
+                "Decisions, by resource, tier, decision and reason code.",
+                &["resource", "tier", "decision", "reason"],
+            )?,
+            decision_duration: make.histogram(
+                "tiergate_decision_duration_seconds",
+                "Time spent deciding a request.",
+                DECISION_BUCKETS,
+            )?,
+            shadow: make.counters(
+                "tiergate_shadow_decisions_total",
+                "Requests that the policy in shadow decided too: live decision, shadow decision and the shadow's reason.",
+                &["resource", "tier", "live", "shadow", "reason"],
+            )?,
+        })
 }
 
 /// Makes and registers in one step, so that no metric is forgotten.

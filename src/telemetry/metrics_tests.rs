@@ -15,6 +15,7 @@ fn busy() -> Metrics {
     for reason in Reason::ALL {
         for decided in [Decided::Allow, Decided::Deny, Decided::Challenge] {
             tickets.decision(decided, *reason, Duration::from_nanos(700));
+            tickets.shadow(Decided::Allow, decided, *reason);
         }
     }
     for status in [101, 200, 302, 403, 503] {
@@ -55,6 +56,7 @@ fn every_metric_of_the_contract_is_rendered() {
         "tiergate_requests_total{code=\"4xx\",resource=\"none\",tier=\"none\"} 1",
         "tiergate_request_duration_seconds_count{resource=\"tickets\"} 5",
         "tiergate_decisions_total{decision=\"deny\",reason=\"device_not_issued\",resource=\"tickets\",tier=\"low\"} 1",
+        "tiergate_shadow_decisions_total{live=\"allow\",reason=\"not_allowed\",resource=\"tickets\",shadow=\"deny\",tier=\"low\"} 1",
         "tiergate_decision_duration_seconds_bucket{le=\"0.000001\"} ",
         "tiergate_tls_handshakes_total{device=\"enrolled\",result=\"ok\",version=\"1.3\"} 1",
         "tiergate_logins_total{provider=\"workforce\",result=\"refused\"} 1",
@@ -100,6 +102,7 @@ fn a_reload_removes_the_series_of_what_is_gone_and_of_nothing_else() {
     for counters in [&old, &tickets, &admin] {
         counters.request(200, MILLISECOND);
         counters.decision(Decided::Allow, Reason::Allowed, MILLISECOND);
+        counters.shadow(Decided::Challenge, Decided::Deny, Reason::NotAllowed);
     }
     metrics.for_upstream("old").answered(200);
     metrics.for_upstream("tickets").answered(200);
@@ -111,6 +114,7 @@ fn a_reload_removes_the_series_of_what_is_gone_and_of_nothing_else() {
     // A request that was under way ends late; it must not bring its series back.
     old.request(503, MILLISECOND);
     old.decision(Decided::Deny, Reason::InternalError, MILLISECOND);
+    old.shadow(Decided::Deny, Decided::Allow, Reason::Allowed);
 
     let text = metrics.render();
     assert!(!text.contains("old"), "{text}");

@@ -83,9 +83,16 @@ pub(super) struct ResourceFamilies {
     pub(super) duration: HistogramVec,
     pub(super) decisions: IntCounterVec,
     pub(super) decision_duration: Histogram,
+    pub(super) shadow: IntCounterVec,
 }
 
 const REASONS: usize = Reason::ALL.len();
+
+/// What can be decided, by its place here.
+const DECIDED: [Decided; 3] = [Decided::Allow, Decided::Deny, Decided::Challenge];
+
+/// Each pair of what was decided live and in shadow, with each reason.
+const SHADOWS: usize = DECIDED.len() * DECIDED.len() * REASONS;
 
 /// The counters of one resource at one tier; `none` where no resource was found.
 pub struct ResourceMetrics {
@@ -96,6 +103,8 @@ pub struct ResourceMetrics {
     allowed: Lazy<REASONS>,
     denied: Lazy<REASONS>,
     challenged: Lazy<REASONS>,
+    /// Made when a shadow first decides: it is large, and most of the time there is none.
+    shadowed: OnceLock<Box<Lazy<SHADOWS>>>,
     duration: Histogram,
 }
 
@@ -111,6 +120,7 @@ impl ResourceMetrics {
             allowed: Lazy::new(),
             denied: Lazy::new(),
             challenged: Lazy::new(),
+            shadowed: OnceLock::new(),
             duration,
         }
     }
@@ -139,6 +149,20 @@ impl ResourceMetrics {
         self.families.decision_duration.observe(took.as_secs_f64());
     }
 
+    /// One decision of the policy in shadow, and why, beside what the live one decided.
+    pub fn shadow(&self, live: Decided, shadow: Decided, reason: Reason) {
+        let at = (live as usize * DECIDED.len() + shadow as usize) * REASONS + place(reason);
+        self.shadowed().increment(at, || {
+            let (name, tier) = self.labels();
+            let labels = [name, tier, live.as_str(), shadow.as_str(), reason.code()];
+            self.families.shadow.with_label_values(&labels)
+        });
+    }
+
+    fn shadowed(&self) -> &Lazy<SHADOWS> {
+        self.shadowed.get_or_init(|| Box::new(Lazy::new()))
+    }
+
     const fn of(&self, decided: Decided) -> &Lazy<REASONS> {
         match decided {
             Decided::Allow => &self.allowed,
@@ -155,11 +179,18 @@ impl ResourceMetrics {
             let class = CLASSES.get(at).copied().unwrap_or(NONE);
             let _ = self.families.requests.remove_label_values(&[name, tier, class]);
         }
-        for decided in [Decided::Allow, Decided::Deny, Decided::Challenge] {
+        for decided in DECIDED {
             for at in self.of(decided).retire() {
                 let code = Reason::ALL.get(at).map_or(NONE, |reason| reason.code());
                 let _ = self.families.decisions.remove_label_values(&[name, tier, decided.as_str(), code]);
             }
+        }
+        for at in self.shadowed().retire() {
+            let (pair, reason) = (at / REASONS, at % REASONS);
+            let word = |at: usize| DECIDED.get(at).map_or(NONE, |decided| decided.as_str());
+            let code = Reason::ALL.get(reason).map_or(NONE, |reason| reason.code());
+            let (live, shadow) = (word(pair / DECIDED.len()), word(pair % DECIDED.len()));
+            let _ = self.families.shadow.remove_label_values(&[name, tier, live, shadow, code]);
         }
         if whole {
             let _ = self.families.duration.remove_label_values(&[name]);
@@ -218,6 +249,13 @@ mod tests {
     fn every_reason_stands_where_its_number_says() {
         for (at, reason) in Reason::ALL.iter().enumerate() {
             assert_eq!(place(*reason), at, "{reason}");
+        }
+    }
+
+    #[test]
+    fn every_decision_stands_where_its_number_says() {
+        for (at, decided) in DECIDED.into_iter().enumerate() {
+            assert_eq!(decided as usize, at, "{decided:?}");
         }
     }
 

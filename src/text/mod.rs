@@ -3,6 +3,7 @@
 //! INVARIANT: nothing here does I/O, and no input panics or costs more than its bounded size.
 
 pub mod canonical;
+pub mod date;
 pub mod duration;
 pub mod host;
 pub mod method;

@@ -50,6 +50,8 @@ kinds! {
     Duration => text("^0*[1-9][0-9]*(ms|s|m|h|d)$", DURATION_RULE);
     /// A duration of whole seconds.
     Seconds => text("^0*[1-9][0-9]*(s|m|h|d|000ms)$", DURATION_RULE);
+    /// A point in time: see [`super::date::parse_end`].
+    End => text(END, "write a day such as `2026-12-01`, or a time such as `2026-12-01T18:00:00Z`");
     /// An exact host: see [`super::host::check`].
     Host => bounded(scalar(&format!("^{}$", host()), HOST_RULE), 253);
     /// A host, or `*.` and a suffix: see [`super::host::check_pattern`].
@@ -92,8 +94,13 @@ const PREFIX_RULE: &str =
     "write a path in its canonical form, such as `/admin`: no slash at its end, no pattern";
 const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$";
 const SPIFFE_ID: &str = "^spiffe://[a-z0-9._-]{1,255}(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)+$";
+/// What stands between the day and the time the parser reads over.
+const END: &str = concat!(
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}",
+    "(.[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2}))?$"
+);
 const MOMENT: &str =
-    "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$";
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}.[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})$";
 const FLAG: &str = "^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])$";
 const COUNT: &str = "^\\+?([0-9][0-9_]*|0[xX][0-9A-Fa-f_]+|0[oO][0-7_]+|0[bB][01_]+)$";
 pub(crate) const IPV4: &str = concat!(

@@ -4,7 +4,8 @@ use super::estate::{Estate, poll};
 use serde_json::Value;
 use std::path::Path;
 
-/// A place in the log: what is written after it is new.
+/// A place in the log: what is written after it is new; by default the beginning.
+#[derive(Default)]
 pub struct Mark(usize);
 
 impl Estate {
