@@ -31,6 +31,8 @@ pub struct Reloader {
     /// One reload at a time; what the last one found wrong.
     one_at_a_time: tokio::sync::Mutex<()>,
     last_failure: Mutex<Option<String>>,
+    /// The configuration that was refused last: a file that it names may be what must be mended.
+    refused: Mutex<Option<Arc<Config>>>,
 }
 
 impl Reloader {
@@ -53,6 +55,7 @@ impl Reloader {
             resumption,
             one_at_a_time: tokio::sync::Mutex::new(()),
             last_failure: Mutex::new(None),
+            refused: Mutex::new(None),
         })
     }
 
@@ -88,8 +91,14 @@ impl Reloader {
             Ok(Ok((Loaded { snapshot, warnings }, None))) => {
                 Ok(self.take(snapshot, &warnings, forced.as_ref()))
             }
-            Ok(Ok((_, Some(shut_out)))) => Err(self.hold_back(shut_out)),
-            Ok(Err(error)) => Err(self.refuse(error.findings, forced.as_ref())),
+            Ok(Ok((Loaded { snapshot, warnings: _ }, Some(shut_out)))) => {
+                self.watch_also(Some(snapshot.config));
+                Err(self.hold_back(shut_out))
+            }
+            Ok(Err(LoadError { findings, diagnostics: _, config })) => {
+                self.watch_also(config);
+                Err(self.refuse(findings, forced.as_ref()))
+            }
             Err(panicked) => Err(self.refuse(format!("the reload failed: {panicked}"), forced.as_ref())),
         }
     }
@@ -109,6 +118,7 @@ impl Reloader {
         publish(&self.metrics, &snapshot, self.gateway.now());
         self.gateway.sessions().set_longest(longest_session(&snapshot));
         self.shared.store(Arc::new(snapshot));
+        self.watch_also(None);
         // Whoever is under way is judged by the new snapshot at once.
         self.gateway.beat(true);
         *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
@@ -120,6 +130,10 @@ impl Reloader {
             "the configuration and the policy were reloaded"
         );
         generation
+    }
+
+    fn watch_also(&self, config: Option<Arc<Config>>) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = config;
     }
 
     fn refuse(&self, findings: String, forced: Option<&ForceReason>) -> Refused {
@@ -164,8 +178,12 @@ impl Reloader {
                 let _told = self.reload(Guarding::Held).await;
                 // As it looked before the load: what changed while it ran is loaded next. The configuration
                 // may name other files now; then the next looks differ and everything is loaded once more.
-                known = now;
-                seen = self.look().await;
+                let after = self.look().await;
+                let only_more = |after: &Fingerprint| now.as_ref().is_some_and(|now| after.agrees_with(now));
+                // What was refused names files that nobody had looked at; that is no change of them.
+                let refused = self.last_failure().is_some();
+                known = if refused && after.as_ref().is_some_and(only_more) { after.clone() } else { now };
+                seen = after;
             } else {
                 seen = now;
             }
@@ -174,7 +192,15 @@ impl Reloader {
 
     async fn look(&self) -> Option<Fingerprint> {
         let (path, config) = (self.path.clone(), Arc::clone(&self.shared.load().config));
-        tokio::task::spawn_blocking(move || Fingerprint::take(&path, &config)).await.ok()
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let look = move || {
+            let known = Fingerprint::take(&path, &config);
+            match refused {
+                Some(refused) => known.and(Fingerprint::take(&path, &refused)),
+                None => known,
+            }
+        };
+        tokio::task::spawn_blocking(look).await.ok()
     }
 }
 

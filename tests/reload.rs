@@ -374,6 +374,28 @@ async fn no_change_is_missed_however_it_is_made() {
 }
 
 #[tokio::test]
+async fn a_file_that_only_a_refused_configuration_names_is_looked_at_too() {
+    let estate = Estate::start();
+    let mut browser = Visitor::signed_in(&estate, Device::None, EMPLOYEE).await;
+    let open = estate.read(RESOURCES);
+    std::fs::create_dir(estate.at("next")).unwrap();
+    std::fs::copy(estate.at("policies/groups.yaml"), estate.at("next/groups.yaml")).unwrap();
+    estate.put("next/resources.yaml", &open.replacen("tier: open", "teir: open", 1));
+    estate.rewrite("tiergate.yaml", "policies: policies/", "policies: next/");
+    let refused = async || estate.metric("tiergate_config_last_reload_successful", &[]) == 0.0;
+    until("the new folder is refused", refused).await;
+    let events = || {
+        let all = estate.audit();
+        all.iter().filter(|event| event["kind"] == "reload" && event["decision"] == "deny").count()
+    };
+    assert_eq!(browser.told("wiki", "/headers").await.0, 200, "the last good state goes on");
+    estate.put("next/resources.yaml", &open.replacen("tier: open", "tier: high", 1));
+    let want = (403, "device_required".to_owned());
+    until("what was mended is loaded", async || browser.told("wiki", "/headers").await == want).await;
+    assert_eq!(events(), 1, "the same files are refused once");
+}
+
+#[tokio::test]
 async fn a_change_during_a_load_is_not_missed() {
     let estate = Estate::start();
     let mut browser = Visitor::signed_in(&estate, Device::None, EMPLOYEE).await;

@@ -376,3 +376,27 @@ fn a_shadows_log_names_whom_to_warn_first() {
     write(&log, [shadowed("ann", "allow", "allow", "high")]);
     assert_eq!(folder.run(&["diff", "--shadow", "audit.jsonl"]).0, 0);
 }
+
+#[test]
+fn a_policy_that_is_too_large_to_be_proved_is_refused_in_bounded_time() {
+    let folder = Folder::new();
+    let networks: String = (0..20_000).map(|n| format!("10.{}.{}.0/24, ", n / 256 % 256, n % 256)).collect();
+    let rules: String = (0..100).map(|n| format!("{{ groups: [g{n}], networks: [many] }}, ")).collect();
+    let groups: String = (0..100).map(|n| format!("g{n}: {{ any_of: ['idp:g{n}'] }}, ")).collect();
+    folder.policy(
+        "policies",
+        &format!(
+            "version: 1
+groups: {{ {groups} }}
+networks: {{ many: [{networks}] }}
+resources: [{{ name: r, tier: high, hosts: [r.example], upstream: u, allow: [{rules}] }}]
+assertions: [{{ name: it, never: {{ tier: high, device: none, networks: [many] }} }}]
+"
+        ),
+    );
+    let (code, checked) = folder.json(&["check"]);
+    assert_eq!(code, 1);
+    let codes: Vec<_> =
+        checked["findings"].as_array().unwrap().iter().map(|it| it["code"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["P0406"], "{checked}");
+}

@@ -36,6 +36,8 @@ pub struct LoadError {
     pub findings: String,
     /// The mistakes themselves.
     pub diagnostics: Vec<Diagnostic>,
+    /// The configuration, where it could be read itself: the files that it names may be mended.
+    pub config: Option<Arc<Config>>,
 }
 
 /// Loads everything that `path`, a `tiergate.yaml`, names. What `previous` holds is kept where
@@ -53,7 +55,7 @@ pub fn load(
 ) -> Result<Loaded, LoadError> {
     let mut findings = Findings::default();
     let config = findings.config(path).map(Arc::new);
-    let Some(config) = config else { return Err(findings.into_error()) };
+    let Some(config) = config else { return Err(findings.into_error(None)) };
     let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
     let policy = findings.policy(&config.policies, &config);
     let shadow = findings.shadow(path, &config, now);
@@ -67,17 +69,17 @@ pub fn load(
     let (Some(policy), Some(providers), Some(trust), Some(certificates), Some(upstreams)) =
         (policy, providers, trust, certificates, upstreams)
     else {
-        return Err(findings.into_error());
+        return Err(findings.into_error(Some(config)));
     };
     let settings =
         tls::server_config(&config.tls, Arc::clone(&certificates), trust.hints().to_vec(), resumption);
     let admin = tls::admin_config(&config.tls, Arc::clone(&certificates));
     let (Some(settings), Some(admin)) = (findings.take_one(path, settings), findings.take_one(path, admin))
     else {
-        return Err(findings.into_error());
+        return Err(findings.into_error(Some(config)));
     };
     if findings.has_errors() {
-        return Err(findings.into_error());
+        return Err(findings.into_error(Some(config)));
     }
     let limiters = Limiters::keep_or_make(&policy, previous.map(|snapshot| &snapshot.limiters));
     let warnings = findings.warnings();
@@ -235,10 +237,10 @@ impl Findings {
         render_all(&warnings.cloned().collect::<Vec<_>>(), &self.sources, false)
     }
 
-    fn into_error(self) -> LoadError {
+    fn into_error(self, config: Option<Arc<Config>>) -> LoadError {
         let errors: Vec<Diagnostic> =
             self.all.iter().filter(|finding| finding.severity == Severity::Error).cloned().collect();
-        LoadError { findings: render_all(&errors, &self.sources, false), diagnostics: errors }
+        LoadError { findings: render_all(&errors, &self.sources, false), diagnostics: errors, config }
     }
 }
 

@@ -20,6 +20,21 @@ pub struct Fingerprint(BTreeMap<PathBuf, Option<Look>>);
 type Look = (u64, u64, u64, i64, i64);
 
 impl Fingerprint {
+    /// With the files of another look, where this one has not seen them.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        for (file, look) in other.0 {
+            self.0.entry(file).or_insert(look);
+        }
+        self
+    }
+
+    /// Whether every file of an earlier look still looks the same.
+    #[must_use]
+    pub fn agrees_with(&self, earlier: &Self) -> bool {
+        earlier.0.iter().all(|(file, look)| self.0.get(file) == Some(look))
+    }
+
     /// Looks at `path`, a `tiergate.yaml`, and at every file that the configuration names.
     #[must_use]
     pub fn take(path: &Path, config: &Config) -> Self {

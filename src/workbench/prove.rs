@@ -25,9 +25,9 @@ use std::cell::Cell;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// How many rules may be looked at for all assertions of a policy. A policy that needs more is refused:
+/// How many rules, and networks in them, may be looked at for all assertions of a policy. A policy that needs more is refused:
 /// what is not proved does not hold.
-const MOST_WORK: usize = 200_000_000;
+const MOST_WORK: usize = 100_000_000;
 /// Among so many requests that break an assertion the smallest is looked for.
 const MOST_EXAMPLES: usize = 10_000;
 /// Older than any `max_auth_age` can ask for.
@@ -111,11 +111,12 @@ impl<'p> Prover<'p> {
                 if !spoken {
                     continue;
                 }
+                let cost = classes::cost(place.section()) + self.policy.authentication().len();
                 for (method, client) in requests(place, claim) {
                     spoken_of = true;
                     let class = Class { section: place.section(), method, client };
                     let spot = Spot { host, path, class };
-                    self.work.set(self.work.get().saturating_add(self.reach.cost(place.section())));
+                    self.work.set(self.work.get().saturating_add(cost));
                     if self.work.get() > MOST_WORK {
                         return Proof::TooLarge;
                     }

@@ -63,12 +63,6 @@ impl<'p> Reach<'p> {
         &self.members
     }
 
-    /// How much work one class of this section is, in rules looked at.
-    #[must_use]
-    pub fn cost(&self, section: &Section) -> usize {
-        1 + section.allow.len() + section.deny.len() + self.policy.authentication().len()
-    }
-
     /// Whoever is allowed is among these.
     #[must_use]
     pub fn allowed(&self, class: Class<'_>, strength: Strength) -> Vec<People> {
