@@ -136,7 +136,14 @@ impl Visitor {
 
     /// Sends a request, and keeps the cookies that come with the answer.
     pub async fn send(&mut self, request: RequestBuilder) -> Answer {
-        let response = request.send().await.unwrap();
+        let again = request.try_clone();
+        let response = match request.send().await {
+            Ok(response) => response,
+            // A request that is under way while a policy is tightened is cut off, as it should be; asked
+            // again, it is told why.
+            Err(error) if format!("{error:?}").contains("CANCEL") => again.unwrap().send().await.unwrap(),
+            Err(error) => panic!("{error:?}"),
+        };
         let (url, status, headers) =
             (response.url().clone(), response.status().as_u16(), response.headers().clone());
         for cookie in headers.get_all(header::SET_COOKIE) {
