@@ -22,7 +22,7 @@ build: deps
 	$(CARGO) build --locked --all-targets
 
 test: deps ## every test that needs nothing but the toolchain
-	$(CARGO) test --locked
+	$(CARGO) test --locked --no-fail-fast
 
 e2e: deps-e2e ## the real binary with real clients: browser, OpenID provider, curl
 	$(CARGO) test --locked --test oidc --test oidc_client --test browser -- --ignored
