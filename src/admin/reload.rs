@@ -30,7 +30,7 @@ pub enum Guarding {
 
 /// Why somebody forces a reload, in their own words.
 ///
-/// INVARIANT: not blank, and at most [`MOST_REASON`] characters; only [`ForceReason::new`] makes one.
+/// INVARIANT: not blank, and at most `MOST_REASON` characters; only [`ForceReason::new`] makes one.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ForceReason(String);
 

@@ -12,7 +12,7 @@ const MOST_BYTES: usize = 2048;
 
 /// The names of the groups that a user is in, in the policy's order; cheap to clone.
 ///
-/// INVARIANT: at most [`MOST`] names of [`MOST_BYTES`] bytes, each of them whole; only
+/// INVARIANT: at most `MOST` names of `MOST_BYTES` bytes, each of them whole; only
 /// [`Policy::group_names`] makes one.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct GroupNames {
