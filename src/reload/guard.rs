@@ -2,7 +2,8 @@
 //!
 //! Each active session remembers where it was let in lately. Those requests are decided again under
 //! the snapshot that runs and under the one that would replace it. What the running one denies too is
-//! not held against the reload, and neither is a challenge: the person can answer it. The trust of
+//! not held against the reload, and neither is a challenge: the person can answer it. An account that
+//! is disabled or gone is revoked, not shut out: revocation waits for nobody. The trust of
 //! the device is taken as it was noted: the certificate is not at hand, and a change of authorities or
 //! revocation lists is not what is guarded here. Services and bearer tokens have no session.
 //!
@@ -125,6 +126,11 @@ fn losses(
         return Vec::new();
     }
     let user_then = known_under(session, next);
+    // Somebody who leaves is shut out on purpose: that waits for nobody. A provider that is gone takes
+    // everybody along, and nobody may have meant that.
+    if !user_then.active && next.providers.get(&session.provider).is_some() {
+        return Vec::new();
+    }
     places
         .iter()
         .filter_map(|place| {

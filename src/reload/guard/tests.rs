@@ -186,7 +186,7 @@ async fn what_is_denied_already_is_not_held_against_a_reload() {
 }
 
 #[tokio::test]
-async fn an_account_that_is_gone_is_shut_out() {
+async fn an_account_that_leaves_is_revoked_and_a_provider_that_is_gone_shuts_out() {
     let sessions = at_work(&[("finance", &[WIKI])]).await;
     let running = snapshot(RUNNING, Some(protecting(&["finance"])));
     let mut next = snapshot(RUNNING, None);
@@ -194,7 +194,7 @@ async fn an_account_that_is_gone_is_shut_out() {
     let kind = Kind::Local(Arc::new(LocalUsers::parse(&source).unwrap()));
     let provider = Provider { name: "local".to_owned(), title: "Password".to_owned(), kind };
     next.providers = Arc::new(Providers::new(vec![provider]));
-    assert!(said(&running, &next, &sessions, NOW).contains("wiki (account_disabled)"));
+    assert_eq!(said(&running, &next, &sessions, NOW), "", "who leaves must not wait for a force");
     next.providers = Arc::new(Providers::new(Vec::new()));
     assert!(said(&running, &next, &sessions, NOW).contains("wiki (account_disabled)"));
 }
