@@ -10,7 +10,6 @@ use reqwest::{Client, ClientBuilder, Method, Url, header, redirect};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use std::error::Error;
-use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -87,15 +86,6 @@ pub struct Answer {
     pub status: u16,
     /// The document.
     pub body: serde_json::Value,
-}
-
-/// How an answer is written.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
-pub enum Format {
-    /// For people
-    Human,
-    /// As the API gave it
-    Json,
 }
 
 impl AdminClient {
@@ -246,18 +236,6 @@ fn host_of(leaf: &CertificateDer<'static>) -> Option<String> {
         let GeneralName::DNSName(name) = name else { return None };
         (!name.starts_with('*')).then(|| (*name).to_owned())
     })
-}
-
-/// An error with what caused it, on one line.
-#[must_use]
-pub fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// A server is believed that shows one of these certificates and proves to hold its key.

@@ -1,6 +1,7 @@
 //! Tests of the admin client: whom it believes, and what it says where there is nobody.
 
 use super::*;
+use crate::demo::check::causes;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -98,7 +99,7 @@ fn off_loopback_the_token_goes_to_a_certificate_of_the_configuration_and_to_no_o
     let other = leaf("admin.corp.example");
     let error = ask(&configured(&admin, &other.pem)).unwrap_err();
     assert!(matches!(error, ClientError::Unreachable { .. }), "{error:?}");
-    assert!(!with_causes(&error).contains(TOKEN));
+    assert!(!causes(&error).contains(TOKEN));
 }
 
 #[test]
@@ -114,7 +115,7 @@ fn what_cannot_be_called_is_told_before_anything_is_sent() {
         if !change.is_empty() {
             std::fs::remove_file(folder.path().join(change)).unwrap();
         }
-        let said = with_causes(&ask(&folder).unwrap_err());
+        let said = causes(&ask(&folder).unwrap_err());
         assert!(said.contains(want), "{admin} {change}: {said}");
     }
     let folder = configured("127.0.0.1:1", &pem);

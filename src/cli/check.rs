@@ -1,13 +1,12 @@
 //! `tiergate check`: what is wrong with a policy, before it is used.
 
 use super::{UNUSABLE, check_rehearsal};
+use crate::demo::check::causes;
 use crate::diagnostic::{CODES, Code, Report, did_you_mean, github, human, json, sarif};
 use crate::policy::Known;
 use crate::policy_files::{self, ReadError};
 use crate::{audit, config, workbench};
 use clap::{Args, ValueEnum};
-use std::error::Error;
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -61,7 +60,7 @@ impl Format {
 pub fn run(args: &CheckArgs) -> ExitCode {
     let answer = match &args.explain {
         Some(code) => explain(code).map(|text| (text, 0)),
-        None => check(args).map_err(|error| with_causes(&error)).map(|report| {
+        None => check(args).map_err(|error| causes(&error)).map(|report| {
             let styled = io::stdout().is_terminal();
             (args.format.write(&report, styled), u8::from(!report.is_clean()))
         }),
@@ -77,16 +76,6 @@ pub fn run(args: &CheckArgs) -> ExitCode {
             ExitCode::from(UNUSABLE)
         }
     }
-}
-
-fn with_causes(error: &ReadError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// What the documentation says of a code.

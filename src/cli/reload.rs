@@ -1,8 +1,10 @@
 //! `tiergate reload`: has the running process load its files anew, and says what became of it.
 
 use super::UNUSABLE;
-use super::admin_client::{AdminClient, Answer, ClientError, Format, with_causes};
+use super::admin_client::{AdminClient, Answer, ClientError};
+use super::policies::Format;
 use crate::admin::ForceReason;
+use crate::demo::check::causes;
 use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -55,7 +57,7 @@ pub fn run(args: &ReloadArgs) -> ExitCode {
             ExitCode::from(outcome.code())
         }
         Err(error) => {
-            let _ = writeln!(std::io::stderr().lock(), "error: {}", with_causes(&error).trim_end());
+            let _ = writeln!(std::io::stderr().lock(), "error: {}", causes(&error).trim_end());
             ExitCode::from(UNUSABLE)
         }
     }

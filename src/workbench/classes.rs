@@ -9,6 +9,7 @@ use crate::text::prefix::{RESERVED, covers};
 use ipnet::IpNet;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 /// Addresses that stand for the outside where no network has them: nobody's own (RFC 5737, RFC 3849).
 const OUTSIDE: [IpAddr; 4] = [
@@ -59,6 +60,17 @@ pub fn methods<'a>(named: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let mut all: Vec<&str> = other.into_iter().chain(named).collect();
     all.sort_by_key(|method| forwarded.iter().position(|known| known == method));
     all
+}
+
+/// Older than any `max_auth_age` can ask for.
+pub const AGES_AGO: Duration = Duration::from_hours(4000 * 24);
+
+/// The ages of a sign-in that the rules of these sections can tell apart, youngest first.
+pub fn ages<'a>(sections: impl IntoIterator<Item = &'a Section>) -> Vec<Duration> {
+    let limits = sections.into_iter().flat_map(|section| &section.allow).filter_map(|rule| rule.max_auth_age);
+    let mut ages: BTreeSet<Duration> = limits.map(|age| age + Duration::from_secs(1)).collect();
+    ages.insert(Duration::ZERO);
+    ages.into_iter().collect()
 }
 
 /// The methods that the rules of a section and the services of its resource name.

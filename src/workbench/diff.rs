@@ -169,7 +169,7 @@ impl Compare<'_> {
             .collect();
         let networks: Vec<_> = both().flat_map(|place| classes::named_networks(place.section())).collect();
         let clients = classes::addresses(networks);
-        let ages = ages(both());
+        let ages = classes::ages(both().map(Place::section));
         for method in classes::methods(named.iter().map(String::as_str)) {
             for client in &clients {
                 let method_word = match (named.contains(method), named.is_empty()) {
@@ -329,15 +329,6 @@ impl Compare<'_> {
 fn meet(some: &[People], others: &[People]) -> Vec<People> {
     let both = some.iter().flat_map(|people| others.iter().map(|other| people.and(other)));
     both.filter(People::exist).collect()
-}
-
-/// The ages of a sign-in that the rules there can tell apart, youngest first.
-fn ages<'a>(places: impl Iterator<Item = Place<'a>>) -> Vec<Duration> {
-    let rules = places.flat_map(|place| place.section().allow.iter());
-    let limits = rules.filter_map(|rule| rule.max_auth_age);
-    let mut ages: BTreeSet<Duration> = limits.map(|age| age + Duration::from_secs(1)).collect();
-    ages.insert(Duration::ZERO);
-    ages.into_iter().collect()
 }
 
 impl Side<'_> {

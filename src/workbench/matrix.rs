@@ -12,8 +12,6 @@ use std::time::Duration;
 
 /// Stands for every method that no rule names.
 const OTHERS: &str = "others";
-/// Older than any rule asks for.
-const AGES_AGO: Duration = Duration::from_hours(4000 * 24);
 
 /// What somebody may do at a place from a device.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -175,7 +173,7 @@ impl Place<'_> {
             allowed.iter().all(|class| asked(class).0)
         };
         cell.mfa = !all(false, Duration::ZERO);
-        if !all(true, AGES_AGO) {
+        if !all(true, classes::AGES_AGO) {
             let mut ages: Vec<Duration> =
                 self.section.allow.iter().filter_map(|rule| rule.max_auth_age).collect();
             ages.sort_by(|a, b| b.cmp(a));

@@ -30,8 +30,6 @@ use std::time::Duration;
 const MOST_WORK: usize = 100_000_000;
 /// Among so many requests that break an assertion the smallest is looked for.
 const MOST_EXAMPLES: usize = 10_000;
-/// Older than any `max_auth_age` can ask for.
-const AGES_AGO: Duration = Duration::from_hours(4000 * 24);
 
 /// What came of an assertion.
 #[derive(Clone, Debug)]
@@ -172,7 +170,7 @@ impl<'p> Prover<'p> {
                 let worst = Strength {
                     device: most(claim).min().unwrap_or_default(),
                     mfa: claim.mfa.unwrap_or(false),
-                    auth_age: claim.auth_age.unwrap_or(AGES_AGO),
+                    auth_age: claim.auth_age.unwrap_or(classes::AGES_AGO),
                 };
                 if !self.any(self.reach.refused(spot.class, worst), groups) {
                     return None;
@@ -181,7 +179,8 @@ impl<'p> Prover<'p> {
                 let mut devices: Vec<_> = most(claim).collect();
                 devices.sort_by(|a, b| b.cmp(a));
                 let factors = claim.mfa.map_or(vec![true, false], |mfa| vec![mfa]);
-                let ages = claim.auth_age.map_or_else(|| ages(spot.class), |age| vec![age]);
+                let ages =
+                    claim.auth_age.map_or_else(|| classes::ages([spot.class.section]), |age| vec![age]);
                 let stronger = devices.iter().flat_map(|device| {
                     let ages = &ages;
                     factors.iter().flat_map(move |mfa| {
@@ -272,16 +271,6 @@ fn sized(
 fn most(claim: &Claim) -> impl Iterator<Item = DeviceTrust> + '_ {
     let all = DeviceTrust::ALL.into_iter();
     all.filter(|trust| claim.devices.as_ref().is_none_or(|devices| devices.contains(trust)))
-}
-
-/// The ages of a sign-in that the rules of a section can tell apart, youngest first.
-fn ages(class: Class<'_>) -> Vec<Duration> {
-    let limits = class.section.allow.iter().filter_map(|rule| rule.max_auth_age);
-    let mut ages: Vec<Duration> = limits.map(|age| age + Duration::from_secs(1)).collect();
-    ages.push(Duration::ZERO);
-    ages.sort();
-    ages.dedup();
-    ages
 }
 
 /// The methods and addresses that stand for every request a claim speaks of at a place.
