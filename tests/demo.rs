@@ -4,7 +4,8 @@ mod support;
 
 use std::path::Path;
 use std::process::Command;
-use support::estate::{free_port, poll};
+use support::estate::poll;
+use support::port::free_port;
 use support::process::{Process, run, signal, tiergate};
 use support::visitor::Visitor;
 use support::wait::until;

@@ -6,7 +6,7 @@ use reqwest::Method;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use support::estate::free_port;
+use support::port::free_port;
 use support::process::{Process, admin_get};
 use support::visitor::{Answer, SESSION, Visitor};
 use support::{Device, Estate};

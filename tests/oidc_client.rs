@@ -2,6 +2,9 @@
 //!
 //! The library alone, without a proxy; `oidc.rs` signs in through the whole.
 
+#[path = "support/port.rs"]
+mod port;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -33,7 +36,7 @@ impl Drop for Idp {
 fn start() -> Idp {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oidc_provider");
     assert!(folder.join("node_modules").exists(), "run `npm ci` in {}", folder.display());
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = port::free_port();
     let mut child = Command::new("node")
         .args(["server.js", &port.to_string(), REDIRECT])
         .current_dir(folder)

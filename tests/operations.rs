@@ -236,7 +236,7 @@ async fn off_loopback_the_admin_api_is_spoken_to_over_tls_only() {
     let folder = tempfile::tempdir().unwrap();
     let copied = run(std::process::Command::new("cp").arg("-r").arg(estate.at(".")).arg(folder.path()));
     assert!(copied.status.success(), "{copied:?}");
-    let (port, admin) = (support::estate::free_port(), support::estate::free_port());
+    let (port, admin) = (support::port::free_port(), support::port::free_port());
     let config = folder.path().join("tiergate.yaml");
     let text = estate.read("tiergate.yaml");
     let text = text.replace(&estate.address().to_string(), &format!("127.0.0.1:{port}"));
@@ -387,7 +387,7 @@ async fn nobody_can_cause_a_fault_where_that_is_not_switched_on() {
 #[tokio::test]
 async fn plain_http_leads_to_https_and_to_nothing_else() {
     let estate = Estate::start();
-    let http = support::estate::free_port();
+    let http = support::port::free_port();
     let browser = Visitor::signed_in(&estate, Device::None, EMPLOYEE).await;
     let cookies = browser.cookie_header("wiki.localhost");
     estate.rewrite("tiergate.yaml", "listen:\n", &format!("listen:\n  http: [\"127.0.0.1:{http}\"]\n"));

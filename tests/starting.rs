@@ -13,7 +13,7 @@ async fn try_to_serve(estate: &Estate, file: &str, change: impl Fn(&str) -> Stri
     let copied = run(std::process::Command::new("cp").arg("-r").arg(estate.at(".")).arg(folder.path()));
     assert!(copied.status.success());
     let config = folder.path().join("tiergate.yaml");
-    let (port, admin) = (support::estate::free_port(), support::estate::free_port());
+    let (port, admin) = (support::port::free_port(), support::port::free_port());
     let text = std::fs::read_to_string(&config).unwrap();
     let text = text.replace(&estate.address().to_string(), &format!("127.0.0.1:{port}"));
     let text = text.replace(&format!("127.0.0.1:{}", estate.admin), &format!("127.0.0.1:{admin}"));

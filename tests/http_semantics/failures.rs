@@ -1,6 +1,6 @@
 //! What goes wrong behind tiergate, and what it holds back.
 
-use crate::support::estate::free_port;
+use crate::support::port::free_port;
 use crate::support::raw::Talk;
 use crate::support::{Browser, Device, Estate, Recorder, Tls};
 use serde_json::{Value, json};

@@ -1,13 +1,12 @@
 //! A running estate: `tiergate demo` in a folder of its own.
 
 use super::DEADLINE;
+use super::port::free_port;
 use serde_json::Value;
-use std::collections::BTreeSet;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// A running proxy and its folder. Dropping it ends both.
@@ -34,7 +33,7 @@ impl Estate {
         let mut folder =
             tempfile::Builder::new().prefix("tiergate-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         for _ in 0..3 {
-            // Another test may take a free port before the proxy does.
+            // Another process may take a free port before the proxy does.
             let (port, admin) = (free_port(), free_port());
             let child = spawn(folder.path(), port, admin);
             let mut estate = Self { folder, port, admin, child };
@@ -56,7 +55,8 @@ impl Estate {
                 return false;
             }
             if matches!(self.admin_call("GET", "/readyz", false), Ok((200, _))) {
-                return true;
+                // It was this process that answered, not another in its place.
+                return self.child.try_wait().unwrap().is_none();
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -189,18 +189,6 @@ fn spawn(folder: &Path, port: u16, admin: u16) -> Child {
         .stderr(output)
         .spawn()
         .unwrap()
-}
-
-pub fn free_port() -> u16 {
-    // The system gives a port that was just let go to the next who asks: never the same one twice.
-    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-    loop {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        if GIVEN.lock().unwrap().insert(port) {
-            return port;
-        }
-    }
 }
 
 /// Waits until something is there.

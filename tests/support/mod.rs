@@ -11,6 +11,7 @@ pub mod estate;
 pub mod frames;
 pub mod idp;
 pub mod pki;
+pub mod port;
 pub mod process;
 pub mod raw;
 pub mod traffic;
