@@ -52,7 +52,12 @@ fn facts<'a>(policy: &'a Policy, host: &str, groups: &'a GroupSet, trust: Device
         cross_origin: false,
         audit_available: true,
         subject: Subject::User(User { active: true, groups, session }),
-        device: Device { trust, lowered: None, id: Some("laptop") },
+        device: Device {
+            trust,
+            lowered: None,
+            id: Some("laptop"),
+            standing: tiergate::access::Standing::Unrecorded,
+        },
     }
 }
 

@@ -79,6 +79,7 @@ pub mod device;
 pub mod diagnostic;
 pub mod gateway;
 pub mod identity;
+pub mod inventory;
 pub mod login;
 pub mod pages;
 pub mod policy;

@@ -17,6 +17,7 @@ use crate::gateway::rate::Limiters;
 use crate::gateway::tls::Certificates;
 use crate::gateway::upstream::Upstream;
 use crate::identity::Providers;
+use crate::inventory::Inventory;
 use crate::policy::Policy;
 use crate::session::Groups;
 use arc_swap::ArcSwap;
@@ -39,6 +40,8 @@ pub struct Snapshot {
     pub providers: Arc<Providers>,
     /// Whose certificates are believed.
     pub trust: Arc<TrustStore>,
+    /// What is known of devices. One for the whole process: it changes between loads too.
+    pub inventory: Arc<Inventory>,
     /// The server's own certificates.
     pub certificates: Arc<Certificates>,
     /// The settings for new handshakes.

@@ -1,6 +1,6 @@
 //! The decision itself.
 
-use super::{Absent, DeviceTrust, Facts, Obligations, Permit, Reason, Session, Subject, User};
+use super::{Absent, DeviceTrust, Facts, Obligations, Permit, Reason, Session, Standing, Subject, User};
 use crate::policy::{Origin, Place, Policy, Rule, ServiceId, SessionLimits, older_than};
 
 /// What a request may do.
@@ -189,7 +189,7 @@ fn judge_user<'p>(
     }
     watcher.passed(Passed::SameOrigin);
     denied_by_rule(place, Some(user), facts, watcher)?;
-    device_meets_tier(place, facts)?;
+    device_meets_tier(policy, place, user, facts)?;
     watcher.passed(Passed::Device);
     let rule = allowed(place, user, facts)?;
     watcher.passed(Passed::Allowed(rule));
@@ -216,16 +216,37 @@ fn denied_by_rule<'p>(
     Ok(())
 }
 
-fn device_meets_tier<'p>(place: Place<'p>, facts: &Facts<'p>) -> Result<(), Refusal<'p>> {
-    let device = &facts.device;
-    if device.trust >= place.section().tier.required_trust() {
-        return Ok(());
+fn device_meets_tier<'p>(
+    policy: &'p Policy,
+    place: Place<'p>,
+    user: &User<'p>,
+    facts: &Facts<'p>,
+) -> Result<(), Refusal<'p>> {
+    let (device, tier) = (&facts.device, place.section().tier);
+    // Whoever holds a device that is lost gets nowhere with it, where none is needed included.
+    if is_inactive(device.standing) {
+        return Err(deny(Reason::DeviceInactive, None));
     }
-    let reason = device.lowered.unwrap_or(match device.trust {
-        DeviceTrust::None => Reason::DeviceRequired,
-        DeviceTrust::Enrolled | DeviceTrust::Issued => Reason::DeviceNotIssued,
-    });
-    Err(deny(reason, None))
+    if device.trust < tier.required_trust() {
+        let reason = device.lowered.unwrap_or(match device.trust {
+            DeviceTrust::None => Reason::DeviceRequired,
+            DeviceTrust::Enrolled | DeviceTrust::Issued => Reason::DeviceNotIssued,
+        });
+        return Err(deny(reason, None));
+    }
+    let Some(posture) = policy.posture(tier) else { return Ok(()) };
+    match posture.unmet(device.standing, user, facts.now).next() {
+        Some(unmet) => Err(deny(unmet.reason(), Some(&posture.origin))),
+        None => Ok(()),
+    }
+}
+
+fn is_inactive(standing: Standing<'_>) -> bool {
+    match standing {
+        Standing::Recorded(record) => !record.is_active(),
+        Standing::Assumed(reason) => reason == Some(Reason::DeviceInactive),
+        Standing::Unrecorded => false,
+    }
 }
 
 /// What a rule asks of the sign-in that the session does not have yet.

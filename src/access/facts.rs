@@ -1,6 +1,6 @@
 //! All that is known about one request when it is decided.
 
-use super::{DeviceTrust, Reason};
+use super::{DeviceTrust, Reason, Standing};
 use crate::policy::{Place, ServiceId};
 use std::net::IpAddr;
 
@@ -66,6 +66,10 @@ pub struct User<'a> {
     pub groups: &'a GroupSet,
     /// The session the request came with.
     pub session: Session,
+    /// The user name.
+    pub name: &'a str,
+    /// The e-mail address, where one is known.
+    pub email: Option<&'a str>,
 }
 
 /// What matters of a session for a decision.
@@ -90,6 +94,8 @@ pub struct Device<'a> {
     pub lowered: Option<Reason>,
     /// Its identity, where the certificate told one.
     pub id: Option<&'a str>,
+    /// What the inventory says of it.
+    pub standing: Standing<'a>,
 }
 
 /// A set of the policy's groups, as bits by the group's index.

@@ -7,10 +7,12 @@ mod decide;
 mod facts;
 mod permit;
 mod reason;
+mod record;
 mod tier;
 
 pub use decide::{Decision, Denial, Passed, Step, Watcher, decide, decide_watched};
 pub use facts::{Absent, Device, Facts, GroupSet, Session, Subject, Timestamp, User};
 pub use permit::{Obligations, Permit};
 pub use reason::Reason;
+pub use record::{Ownership, PostureFacts, Record, Standing, State};
 pub use tier::{DeviceTrust, Tier};

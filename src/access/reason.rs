@@ -76,6 +76,16 @@ reasons! {
     DeviceUntrusted => "device_untrusted",
     /// The device certificate is not fit to identify a device.
     DeviceUnfit => "device_unfit",
+    /// The inventory has no record of the device, and one is needed.
+    DeviceUnknown => "device_unknown",
+    /// The inventory says that the device is lost, retired or quarantined.
+    DeviceInactive => "device_inactive",
+    /// The device is not in the hands of its owner.
+    DeviceNotOwned => "device_not_owned",
+    /// The device management has not heard of the device for too long.
+    PostureStale => "posture_stale",
+    /// The device is not kept as the tier asks: its system is too old, or something required does not hold.
+    PostureFailed => "posture_failed",
     /// What would prove the device's state is too old or missing.
     EvidenceStale => "evidence_stale",
 

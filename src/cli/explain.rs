@@ -205,6 +205,15 @@ fn made(
     })
 }
 
+/// What the inventory can have against a device that is trusted far enough.
+const OUT_OF_ORDER: [Reason; 5] = [
+    Reason::DeviceInactive,
+    Reason::DeviceUnknown,
+    Reason::PostureStale,
+    Reason::PostureFailed,
+    Reason::DeviceNotOwned,
+];
+
 fn of_event(policy: &Policy, line: &Line<'_>) -> (Recorded, Hypothetical) {
     let owned = |it: Option<&audit_lines::Text<'_>>| text(it).map(str::to_owned);
     let reason = text(line.reason.as_ref()).unwrap_or_default();
@@ -266,6 +275,7 @@ fn of_event(policy: &Policy, line: &Line<'_>) -> (Recorded, Hypothetical) {
             cross_origin: is(Reason::CrossOrigin),
             audit_available: !is(Reason::AuditUnavailable),
             lowered,
+            out_of_order: OUT_OF_ORDER.into_iter().find(|reason| is(*reason)),
         },
     };
     (recorded, request)

@@ -1,6 +1,6 @@
 //! What became of the certificate of a connection.
 
-use crate::access::{Device, DeviceTrust, Reason};
+use crate::access::{Device, DeviceTrust, Reason, Record, Standing};
 use std::sync::Arc;
 
 /// What a certificate turned out to be, and how far it is trusted, at one moment.
@@ -17,6 +17,8 @@ pub struct Judgement {
     pub id: Option<Arc<str>>,
     /// The authority or trust domain that issued it.
     pub authority: Option<Arc<str>>,
+    /// What the inventory knows of the device.
+    pub record: Option<Arc<Record>>,
 }
 
 /// Whose certificate was presented.
@@ -43,11 +45,28 @@ impl Judgement {
     pub fn device(&self) -> Device<'_> {
         match self.kind {
             Presented::Nothing | Presented::Device => {
-                Device { trust: self.trust, lowered: self.lowered, id: self.id.as_deref() }
+                let standing = self.record.as_deref().map_or(Standing::Unrecorded, Standing::Recorded);
+                Device { trust: self.trust, lowered: self.lowered, id: self.id.as_deref(), standing }
             }
             // A workload is no device, however it is called.
             Presented::Workload => Device::default(),
         }
+    }
+
+    /// The same, with what the inventory knows of the device: it can lower the trust and never raise it.
+    #[must_use]
+    pub fn recorded(mut self, record: Option<Arc<Record>>) -> Self {
+        if let Some(ceiling) =
+            record.as_ref().map(|record| record.ceiling()).filter(|most| *most < self.trust)
+        {
+            self.trust = ceiling;
+            self.lowered = Some(match ceiling {
+                DeviceTrust::None => Reason::DeviceRequired,
+                DeviceTrust::Enrolled | DeviceTrust::Issued => Reason::DeviceNotIssued,
+            });
+        }
+        self.record = record;
+        self
     }
 
     /// A certificate that counts as none, and why.

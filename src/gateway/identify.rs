@@ -17,10 +17,15 @@ pub use crate::login::{KnownUser, known};
 /// The certificate of the connection, judged now.
 #[must_use]
 pub fn judge(connection: &Connection, snapshot: &Snapshot, now: Timestamp) -> Judgement {
-    connection
-        .evidence
-        .as_ref()
-        .map_or_else(Judgement::nothing, |evidence| evidence.judge(&snapshot.trust, now))
+    let Some(evidence) = &connection.evidence else { return Judgement::nothing() };
+    let judged = evidence.judge(&snapshot.trust, now);
+    match (judged.kind, &judged.id) {
+        (Presented::Device, Some(id)) => {
+            let record = snapshot.inventory.get(id);
+            judged.recorded(record)
+        }
+        (Presented::Device | Presented::Nothing | Presented::Workload, _) => judged,
+    }
 }
 
 /// Finds the credential that counts: a workload certificate, otherwise a session cookie.
@@ -97,7 +102,7 @@ pub fn user(request: &Request, snapshot: &Snapshot) -> Option<KnownUser> {
             let sources: Vec<String> =
                 who.groups.iter().map(|group| format!("{}:{group}", who.provider)).collect();
             let groups = Arc::new(snapshot.groups_of(&sources));
-            Some(KnownUser { active: snapshot.providers.get(&who.provider).is_some(), groups })
+            Some(KnownUser { active: snapshot.providers.get(&who.provider).is_some(), groups, person: None })
         }
         Who::Nobody(_) | Who::Service(_) => None,
     }
@@ -117,15 +122,25 @@ pub fn subject<'f>(
         (Who::Service(id), _) if judged.kind == Presented::Workload => {
             Subject::Service(snapshot.policy.service_by_spiffe(id))
         }
-        (Who::Session(session), Some(user)) => {
-            Subject::User(User { active: user.active, groups: &user.groups.set, session: session.facts() })
-        }
+        (Who::Session(session), Some(user)) => Subject::User(User {
+            active: user.active,
+            groups: &user.groups.set,
+            session: session.facts(),
+            name: user.name(),
+            email: user.email(),
+        }),
         // Asked again while the request goes on: a stream ends with the token that opened it.
         (Who::Bearer(bearer), Some(_)) if now >= bearer.expires => Subject::Nobody(Absent::SessionExpired),
         (Who::Bearer(bearer), Some(user)) => {
             let Identified { auth_time, mfa, .. } = bearer.who;
             let session = Session { started: now, last_seen: now, auth_time, mfa };
-            Subject::User(User { active: user.active, groups: &user.groups.set, session })
+            Subject::User(User {
+                active: user.active,
+                groups: &user.groups.set,
+                session,
+                name: &bearer.who.user,
+                email: bearer.who.email.as_deref(),
+            })
         }
         (Who::Nobody(absent), _) => Subject::Nobody(*absent),
         (Who::Service(_) | Who::Session(_) | Who::Bearer(_), _) => Subject::Nobody(Absent::NotSignedIn),

@@ -237,6 +237,7 @@ fn visit<'v>(place: Place<'v>, request: &'v Request, facts: &Facts<'v>) -> Visit
         path: &request.path,
         method: facts.method,
         client: facts.client,
+        device: facts.device.id,
         trust: facts.device.trust,
         lowered: facts.device.lowered,
     }

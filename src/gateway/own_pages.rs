@@ -281,7 +281,7 @@ fn proven(subject: Subject<'_>, now: Timestamp) -> Subject<'_> {
 
 /// The same device, were it issued by the company.
 const fn issued(device: Device<'_>) -> Device<'_> {
-    Device { trust: DeviceTrust::Issued, lowered: None, id: device.id }
+    Device { trust: DeviceTrust::Issued, lowered: None, ..device }
 }
 
 fn empty(status: StatusCode) -> Answer {

@@ -85,6 +85,11 @@ pub const fn status(reason: Reason) -> StatusCode {
         | Reason::DeviceExpired
         | Reason::DeviceUntrusted
         | Reason::DeviceUnfit
+        | Reason::DeviceUnknown
+        | Reason::DeviceInactive
+        | Reason::DeviceNotOwned
+        | Reason::PostureStale
+        | Reason::PostureFailed
         | Reason::NotAllowed
         | Reason::ServiceNotListed
         | Reason::CrossOrigin => StatusCode::FORBIDDEN,

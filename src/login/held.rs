@@ -62,7 +62,7 @@ impl Call {
     /// neither too old nor too long unused.
     pub(super) fn is_within_limits(&self, session: &LiveSession) -> bool {
         let Visitor { snapshot, now, .. } = &self.visitor;
-        let KnownUser { active, groups } = known(session, snapshot);
+        let KnownUser { active, groups, person: _ } = known(session, snapshot);
         let SessionLimits { max_age, idle_timeout } = snapshot.policy.session_limits(&groups.set);
         let limits = snapshot.config.sessions;
         active

@@ -13,15 +13,29 @@ pub struct KnownUser {
     pub active: bool,
     /// The groups that the user is in.
     pub groups: Arc<Groups>,
+    /// Who they are, as the session knows them; nobody for a bearer token, which says it itself.
+    pub person: Option<Arc<Person>>,
 }
 
 impl KnownUser {
-    fn active(groups: Arc<Groups>) -> Self {
-        Self { active: true, groups }
+    fn active(groups: Arc<Groups>, session: &LiveSession) -> Self {
+        Self { active: true, groups, person: Some(session.person()) }
     }
 
     fn inactive() -> Self {
-        Self { active: false, groups: Arc::default() }
+        Self { active: false, groups: Arc::default(), person: None }
+    }
+
+    /// The user name; empty where the session does not say.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.person.as_ref().map_or("", |person| &person.user)
+    }
+
+    /// The e-mail address, where one is known.
+    #[must_use]
+    pub fn email(&self) -> Option<&str> {
+        self.person.as_ref()?.email.as_deref()
     }
 }
 
@@ -33,6 +47,7 @@ pub fn known(session: &LiveSession, snapshot: &Snapshot) -> KnownUser {
     match account(session, snapshot) {
         Some(account) => KnownUser::active(
             session.groups(snapshot.generation, |person| account.groups(session, person, snapshot)),
+            session,
         ),
         None => KnownUser::inactive(),
     }
@@ -42,7 +57,9 @@ pub fn known(session: &LiveSession, snapshot: &Snapshot) -> KnownUser {
 #[must_use]
 pub fn known_under(session: &LiveSession, candidate: &Snapshot) -> KnownUser {
     match account(session, candidate) {
-        Some(account) => KnownUser::active(Arc::new(account.groups(session, &session.person(), candidate))),
+        Some(account) => {
+            KnownUser::active(Arc::new(account.groups(session, &session.person(), candidate)), session)
+        }
         None => KnownUser::inactive(),
     }
 }

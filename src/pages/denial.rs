@@ -245,6 +245,11 @@ const fn is_about_device(reason: Reason) -> bool {
         | Reason::DeviceExpired
         | Reason::DeviceUntrusted
         | Reason::DeviceUnfit
+        | Reason::DeviceUnknown
+        | Reason::DeviceInactive
+        | Reason::DeviceNotOwned
+        | Reason::PostureStale
+        | Reason::PostureFailed
         | Reason::EvidenceStale
         | Reason::ConnectionWithoutDevice => true,
         Reason::Allowed

@@ -88,6 +88,11 @@ pub(super) const fn sort(reason: Reason) -> Sort {
         | Reason::DeviceExpired
         | Reason::DeviceUntrusted
         | Reason::DeviceUnfit
+        | Reason::DeviceUnknown
+        | Reason::DeviceInactive
+        | Reason::DeviceNotOwned
+        | Reason::PostureStale
+        | Reason::PostureFailed
         | Reason::NotAllowed
         | Reason::ServiceNotListed
         | Reason::CrossOrigin => Sort::Refused,
@@ -116,6 +121,11 @@ pub const fn step(reason: Reason) -> &'static str {
         Reason::DeviceRevoked => "get a new device certificate: this one was revoked",
         Reason::DeviceExpired => "renew the device certificate",
         Reason::DeviceUntrusted | Reason::DeviceUnfit => "get a valid device certificate",
+        Reason::DeviceUnknown => "have this device registered",
+        Reason::DeviceInactive => "ask for this device to be released",
+        Reason::DeviceNotOwned => "use your own device",
+        Reason::PostureStale => "connect this device to the device management",
+        Reason::PostureFailed => "bring this device up to date",
         Reason::EvidenceStale => "wait: device checks are out of date",
         Reason::AccountDisabled => "ask for your account to be enabled",
         Reason::NotAllowed | Reason::DeniedByRule | Reason::ServiceNotListed => "not granted to you",

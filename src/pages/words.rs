@@ -156,6 +156,36 @@ pub(super) const fn words(reason: Reason) -> &'static Explanation {
             remedy: "Restart the browser and choose the device certificate when it asks. If there is no other, ask for the device to be set up again.",
             security: "The certificate lacks the `clientAuth` usage, has a weak key or a broken chain, or names no device. Look at the template it was issued from.",
         },
+        Reason::DeviceUnknown => &Explanation {
+            title: "Your device is not registered",
+            happened: "Your device's certificate is in order, but the company's list of devices does not have this device.",
+            remedy: "Ask for the device to be registered. If it was set up today, try again in an hour.",
+            security: "An authority with `inventory: required`, or a `posture` of the tier, needs a record, and no source has one for `device`. Check that the certificate names the device as the inventory does.",
+        },
+        Reason::DeviceInactive => &Explanation {
+            title: "This device may not be used",
+            happened: "This device was reported lost, taken out of service, or set aside to be looked at.",
+            remedy: "If it is yours and in your hands, ask for it to be released, and give the code on this page. Otherwise use another device.",
+            security: "A source of the inventory says `lost`, `retired` or `quarantined`: `tiergate device show` says which. If it was reported lost or stolen, treat this as its use and look where it came from.",
+        },
+        Reason::DeviceNotOwned => &Explanation {
+            title: "This is somebody else's device",
+            happened: "This service opens only on the device that was given to you, and this one was given to somebody else, or to nobody yet.",
+            remedy: "Open it on your own company device. If this one is yours now, ask for that to be recorded.",
+            security: "The tier's `posture` says `owner: must_match`, and the record's `owner` is neither the user name nor the e-mail address. `tiergate device set ID --owner USER` corrects it.",
+        },
+        Reason::PostureStale => &Explanation {
+            title: "Your device has not reported for too long",
+            happened: "The device management has not heard of your device lately, so nobody knows how it is kept.",
+            remedy: "Connect the device to the internet, open the company's management app and let it check in, then try again.",
+            security: "`last_checkin` of the record is older than `max_checkin_age` of the tier's `posture`, or missing. Many at once mean that the device management or its sync is not working.",
+        },
+        Reason::PostureFailed => &Explanation {
+            title: "Your device needs attention",
+            happened: "Your device is not kept as this service asks: its system is too old, or a protection is off.",
+            remedy: "Do what is listed, let the device check in with the company's management app, then try again.",
+            security: "The record lacks what the tier's `posture` asks: `rule` of the audit event has its place, `tiergate device show` the record.",
+        },
         Reason::EvidenceStale => &Explanation {
             title: "Your device cannot be checked now",
             happened: "What is known about devices is too old to rely on. This is not your fault.",

@@ -13,6 +13,8 @@ pub struct Policy {
     pub(super) groups: Vec<Group>,
     /// The services that policies name, by [`ServiceId`].
     pub(super) services: Vec<Service>,
+    /// What each tier asks of devices beside their trust.
+    pub(super) postures: super::Postures,
     /// First match wins; the last one applies to everybody.
     pub(super) authentication: Vec<Authentication>,
     /// The resources, in the order of the files.
@@ -272,6 +274,7 @@ impl Policy {
         Self {
             groups: Vec::new(),
             services: Vec::new(),
+            postures: super::Postures::default(),
             authentication: Vec::new(),
             resources: Vec::new(),
             upstreams: Vec::new(),
@@ -367,6 +370,12 @@ impl Policy {
     /// Every source that puts somebody into a group, with these groups' indices.
     pub fn sources(&self) -> impl Iterator<Item = (&str, &[usize])> {
         self.memberships.iter().map(|(source, groups)| (source.as_str(), groups.as_slice()))
+    }
+
+    /// What this tier asks of devices beside their trust, where it asks anything.
+    #[must_use]
+    pub fn posture(&self, tier: Tier) -> Option<&super::Posture> {
+        self.postures.of(tier)
     }
 
     /// The `authentication` entries, in order.

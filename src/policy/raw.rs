@@ -2,7 +2,9 @@
 //! every value has its place. `resolve` destructures these without `..`, so a key that is added here
 //! does not compile until someone says what it means. What is said of a key here is what editors show.
 
-use super::schema::{DenyRule, Expectation, Level, LintCode, Per, RequestLine, Required, Tier, Trust};
+use super::schema::{
+    DenyRule, Expectation, Level, LintCode, MustMatch, OsVersion, Per, RequestLine, Required, Tier, Trust,
+};
 use crate::text::schema::{
     Address, Count, Duration, Flag, GroupSource, HostPattern, LowerHeader, Method, Moment, Name, Network,
     Origin, Prefix, PrefixBelow, Reason, Seconds, SpiffeId, Text, Version,
@@ -33,6 +35,9 @@ pub(super) struct File {
     pub networks: Key<Entries<Vec<At<String>>>>,
     /// Workloads by name: the SPIFFE ID that makes a certificate theirs.
     pub services: Key<Entries<Service>>,
+    /// What the tiers ask of devices beside their trust: how lately they were seen, how they are kept, whose
+    /// they are. In one file only. Default: nothing.
+    pub posture: Key<Postures>,
     /// How long sessions last and how strong a sign-in must be. The first entry that is for the user decides;
     /// all but the last have `for`, the last does not. In one file only.
     pub authentication: Key<Vec<At<Authentication>>>,
@@ -67,6 +72,64 @@ pub(super) struct Service {
     /// has it.
     #[schemars(with = "SpiffeId")]
     pub spiffe: Key<String>,
+}
+
+/// What the tiers ask of devices. The tier `open` needs no device, so it asks nothing of one.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("minProperties" = 1))]
+pub(super) struct Postures {
+    /// What resources of tier `low` ask.
+    pub low: Key<Posture>,
+    /// What resources of tier `high` ask, instead of what `low` says. Default: what `low` says.
+    pub high: Key<Posture>,
+}
+
+/// What a tier asks of a device. A device that the inventory does not know has none of it.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("minProperties" = 1))]
+pub(super) struct Posture {
+    /// The device management heard of the device within this time. Default: not asked.
+    #[schemars(with = "Seconds")]
+    pub max_checkin_age: Key<String>,
+    /// These hold, as the inventory names them, such as `disk_encrypted`. Default: nothing.
+    #[schemars(with = "Vec<Name>")]
+    pub require: Texts,
+    /// The oldest versions of operating systems. A platform that is not listed may have any; one that the
+    /// inventory does not name has none. Default: not asked.
+    pub min_os: Key<MinOs>,
+    /// `must_match`: the device's owner is the user. Default: not asked.
+    #[schemars(with = "MustMatch")]
+    pub owner: Key<String>,
+}
+
+/// The oldest versions of operating systems: numbers with dots between them, in quotes.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("minProperties" = 1))]
+pub(super) struct MinOs {
+    /// Android.
+    #[schemars(with = "OsVersion")]
+    pub android: Key<String>,
+    /// Chrome OS.
+    #[schemars(with = "OsVersion")]
+    pub chromeos: Key<String>,
+    /// iOS.
+    #[schemars(with = "OsVersion")]
+    pub ios: Key<String>,
+    /// iPadOS.
+    #[schemars(with = "OsVersion")]
+    pub ipados: Key<String>,
+    /// Linux.
+    #[schemars(with = "OsVersion")]
+    pub linux: Key<String>,
+    /// macOS.
+    #[schemars(with = "OsVersion")]
+    pub macos: Key<String>,
+    /// Windows, such as 10.0.22631.
+    #[schemars(with = "OsVersion")]
+    pub windows: Key<String>,
 }
 
 /// How long sessions last, and how strong a sign-in must be. The first entry that is for the user decides,

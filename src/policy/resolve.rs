@@ -74,7 +74,7 @@ pub(super) struct Place {
 
 /// Whether nothing that may define a name was left out.
 fn defines_what_is_written<T>(partly: &yaml::Partly<T>) -> bool {
-    let defines_nothing = ["resources", "authentication", "lints", "assertions", "tests"];
+    let defines_nothing = ["resources", "authentication", "posture", "lints", "assertions", "tests"];
     partly.value.is_some()
         && partly.left_out.iter().all(|out| defines_nothing.contains(&out.section.as_str()))
 }
@@ -154,7 +154,7 @@ impl<'a> Resolver<'a> {
             }
         }
         let mut definitions = Definitions::default();
-        let mut authentication = Vec::new();
+        let (mut authentication, mut postures) = (Vec::new(), Vec::new());
         let mut resources = Vec::new();
         let (mut promised, mut tried) = (Vec::new(), Vec::new());
         for (file, raw) in read {
@@ -164,6 +164,7 @@ impl<'a> Resolver<'a> {
                 groups,
                 networks,
                 services,
+                posture,
                 authentication: auth,
                 resources: list,
                 lints: _,
@@ -174,6 +175,7 @@ impl<'a> Resolver<'a> {
             self.define_groups(file, groups, &mut definitions);
             self.define_networks(file, networks, &mut definitions);
             self.define_services(file, services, &mut definitions);
+            postures.extend(posture.0.map(|posture| (file, posture)));
             if let Some(auth) = auth.0 {
                 authentication.push((file, auth));
             }
@@ -187,6 +189,7 @@ impl<'a> Resolver<'a> {
         }
         // References only now: a name may be used before, and in another file than, its definition.
         let authentication = self.authentication(authentication);
+        let postures = self.postures(postures);
         let (resources, hosts, upstreams) = self.all_resources(resources, &definitions);
         self.follow_lints();
         let assertions = self.assertions(promised, &definitions);
@@ -199,6 +202,7 @@ impl<'a> Resolver<'a> {
         Some(Policy {
             groups,
             services,
+            postures,
             authentication,
             resources,
             upstreams,

@@ -3,7 +3,7 @@
 use super::raw;
 use crate::access::Reason;
 use crate::diagnostic::CODES;
-use crate::text::schema::{kinds, text, words};
+use crate::text::schema::{kinds, scalar, text, words};
 use crate::text::yaml;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
@@ -28,6 +28,10 @@ kinds! {
     RequestLine => text("^[A-Z-]+ +https://[^ ]+$", "write a method and an address, such as `GET https://wiki.corp.example/`");
     /// The only thing that can be said of `mfa`.
     Required => words(&["required"]);
+    /// The only thing that can be said of `owner`.
+    MustMatch => words(&["must_match"]);
+    /// A version: see [`crate::text::version::OsVersion`].
+    OsVersion => scalar("^[0-9]+(\\.[0-9]+){0,5}$", "write numbers with dots between them, in quotes, such as \"14.6\"");
     /// The code of a finding whose level can be changed.
     LintCode => words(&CODES.iter().filter(|code| code.has_level()).map(|code| code.id).collect::<Vec<_>>());
     /// What a finding is reported as.

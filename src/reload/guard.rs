@@ -9,7 +9,7 @@
 //!
 //! Invariant: nothing that is learnt from the candidate is remembered in a session.
 
-use crate::access::{Decision, Device, Facts, GroupSet, Reason, Subject, Timestamp, User, decide};
+use crate::access::{Decision, Device, Facts, GroupSet, Reason, Standing, Subject, Timestamp, User, decide};
 use crate::admin::{Loss, Person, ShutOut};
 use crate::config::ReloadGuard;
 use crate::login::{KnownUser, known, known_under};
@@ -151,8 +151,14 @@ fn denied(
     snapshot: &Snapshot,
     now: Timestamp,
 ) -> Option<Reason> {
-    let subject =
-        Subject::User(User { active: user.active, groups: &user.groups.set, session: session.facts() });
+    let subject = Subject::User(User {
+        active: user.active,
+        groups: &user.groups.set,
+        session: session.facts(),
+        name: user.name(),
+        email: user.email(),
+    });
+    let record = place.device.as_deref().and_then(|id| snapshot.inventory.get(id));
     let facts = Facts {
         place: snapshot.policy.locate(&place.host, &place.path),
         method: &place.method,
@@ -163,7 +169,12 @@ fn denied(
         cross_origin: false,
         audit_available: true,
         subject,
-        device: Device { trust: place.trust, lowered: place.lowered, id: None },
+        device: Device {
+            trust: place.trust,
+            lowered: place.lowered,
+            id: place.device.as_deref(),
+            standing: record.as_deref().map_or(Standing::Unrecorded, Standing::Recorded),
+        },
     };
     match decide(&snapshot.policy, &facts) {
         Decision::Deny(denial) => Some(denial.reason),

@@ -29,6 +29,8 @@ pub struct Visit<'a> {
     pub method: &'a str,
     /// The client's address.
     pub client: IpAddr,
+    /// The device's identity.
+    pub device: Option<&'a str>,
     /// How far the device was trusted.
     pub trust: DeviceTrust,
     /// What lowered that.
@@ -49,6 +51,8 @@ pub struct Reached {
     pub method: String,
     /// The client's address.
     pub client: IpAddr,
+    /// The device's identity; the inventory is asked for it anew.
+    pub device: Option<Box<str>>,
     /// How far the device was trusted.
     pub trust: DeviceTrust,
     /// What lowered that.
@@ -58,7 +62,7 @@ pub struct Reached {
 
 impl Reached {
     fn new(visit: &Visit<'_>, now: Timestamp) -> Self {
-        let Visit { resource, section, host, path, method, client, trust, lowered } = *visit;
+        let Visit { resource, section, host, path, method, client, device, trust, lowered } = *visit;
         Self {
             resource: resource.to_owned(),
             section: section.to_owned(),
@@ -66,6 +70,7 @@ impl Reached {
             path: bounded(path).to_owned(),
             method: method.to_owned(),
             client,
+            device: device.map(Into::into),
             trust,
             lowered,
             last: AtomicI64::new(now),
@@ -81,6 +86,7 @@ impl Reached {
     fn says_as_much(&self, visit: &Visit<'_>, now: Timestamp) -> bool {
         self.method == visit.method
             && self.client == visit.client
+            && self.device.as_deref() == visit.device
             && self.trust == visit.trust
             && self.lowered == visit.lowered
             && (self.last() >= now || self.path == bounded(visit.path))
@@ -147,6 +153,7 @@ mod tests {
         path: "/a",
         method: "GET",
         client: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+        device: None,
         trust: DeviceTrust::Issued,
         lowered: None,
     };

@@ -33,6 +33,7 @@ impl Snapshot {
             shadow: demo.shadow.clone(),
             providers: Arc::clone(&demo.providers),
             trust: Arc::clone(&demo.trust),
+            inventory: Arc::default(),
             certificates: Arc::clone(&demo.certificates),
             tls: Arc::clone(&demo.tls),
             admin_tls: Arc::clone(&demo.admin_tls),

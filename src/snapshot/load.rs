@@ -90,6 +90,7 @@ pub fn load(
         shadow: shadow.map(Arc::new),
         providers: Arc::new(providers),
         trust: Arc::new(trust),
+        inventory: previous.map_or_else(Arc::default, |snapshot| Arc::clone(&snapshot.inventory)),
         certificates,
         tls: Arc::new(settings),
         admin_tls: Arc::new(admin),

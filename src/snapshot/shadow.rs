@@ -92,7 +92,7 @@ static NO_GROUPS: std::sync::LazyLock<GroupSet> = std::sync::LazyLock::new(Group
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::{Absent, Device, DeviceTrust, Session};
+    use crate::access::{Absent, Device, Session};
     use crate::policy::tests::policy;
     use std::net::{IpAddr, Ipv4Addr};
 
@@ -134,7 +134,9 @@ resources:
             let subject = match (who, spiffe) {
                 ("", _) => Subject::Nobody(Absent::NotSignedIn),
                 (_, Some(id)) => Subject::Service(live.service_by_spiffe(id)),
-                (_, None) => Subject::User(User { active: true, groups: &set, session }),
+                (_, None) => {
+                    Subject::User(User { active: true, groups: &set, session, name: "", email: None })
+                }
             };
             let facts = Facts {
                 place: live.locate(host, path),
@@ -146,7 +148,7 @@ resources:
                 cross_origin: false,
                 audit_available: true,
                 subject,
-                device: Device { trust: DeviceTrust::None, lowered: None, id: None },
+                device: Device::default(),
             };
             let Verdict { decided, reason, rule } =
                 shadow.decide(&facts, host, Asker { groups: Some(&own), spiffe });

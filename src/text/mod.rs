@@ -10,4 +10,5 @@ pub mod method;
 pub mod name;
 pub mod prefix;
 pub mod schema;
+pub mod version;
 pub mod yaml;

@@ -2,7 +2,8 @@
 
 use super::classes;
 use crate::access::{
-    Absent, Decision, Device, DeviceTrust, Facts, GroupSet, Reason, Session, Subject, Timestamp, User, decide,
+    Absent, Decision, Device, DeviceTrust, Facts, GroupSet, Reason, Session, Standing, Subject, Timestamp,
+    User, decide,
 };
 use crate::policy::{Given, Origin, Policy, Trial, Who};
 use std::net::IpAddr;
@@ -52,6 +53,8 @@ pub struct Circumstances {
     pub audit_available: bool,
     /// What lowered the device's trust.
     pub lowered: Option<Reason>,
+    /// Why the device was refused in spite of its trust: its state, its posture or its owner.
+    pub out_of_order: Option<Reason>,
 }
 
 impl Circumstances {
@@ -65,6 +68,7 @@ impl Circumstances {
         cross_origin: false,
         audit_available: true,
         lowered: None,
+        out_of_order: None,
     };
 }
 
@@ -170,6 +174,7 @@ impl Hypothetical {
             cross_origin,
             audit_available,
             lowered,
+            out_of_order,
         } = self.circumstances;
         let long_ago = |so: bool| if so { 0 } else { self.time };
         let subject = match &self.who {
@@ -184,6 +189,8 @@ impl Hypothetical {
                     auth_time: self.time.saturating_sub(seconds(*auth_age)),
                     mfa: *mfa,
                 },
+                name: "",
+                email: None,
             }),
         };
         Facts {
@@ -196,7 +203,12 @@ impl Hypothetical {
             cross_origin,
             audit_available,
             subject,
-            device: Device { trust: self.device, lowered, id: None },
+            device: Device {
+                trust: self.device,
+                lowered,
+                id: None,
+                standing: Standing::Assumed(out_of_order),
+            },
         }
     }
 

@@ -245,6 +245,7 @@ fn over(request: &mut Hypothetical, changes: &mut Vec<Change>) {
         cross_origin,
         audit_available,
         lowered,
+        out_of_order,
     } = request.circumstances;
     for (stands, reason) in [
         (!active, Reason::AccountDisabled),
@@ -256,6 +257,7 @@ fn over(request: &mut Hypothetical, changes: &mut Vec<Change>) {
             changes.push(Change::Over(reason.code()));
         }
     }
+    changes.extend(out_of_order.map(|reason| Change::Over(reason.code())));
     if idle || expired {
         changes.push(Change::SignIn);
     }

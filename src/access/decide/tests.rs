@@ -103,10 +103,16 @@ fn check(policy: &Policy, case: &Case) -> String {
         audit_available: case.audit_available,
         subject: match case.who {
             Who::Nobody(absent) => Subject::Nobody(absent),
-            Who::User => Subject::User(User { active: case.active, groups: &groups, session: case.session }),
+            Who::User => Subject::User(User {
+                active: case.active,
+                groups: &groups,
+                session: case.session,
+                name: "",
+                email: None,
+            }),
             Who::Service(id) => Subject::Service(policy.service_by_spiffe(id)),
         },
-        device: Device { trust: case.trust, lowered: case.lowered, id: None },
+        device: Device { trust: case.trust, lowered: case.lowered, ..Device::default() },
     };
     // The facts borrow the groups for as long as the decision lives.
     match decide(policy, &facts) {
@@ -306,8 +312,8 @@ fn a_permit_carries_the_limits_of_whoever_is_known_and_the_rule() {
         address_limited: false,
         cross_origin: false,
         audit_available: true,
-        subject: Subject::User(User { active: true, groups: &groups, session }),
-        device: Device { trust: ISSUED, lowered: None, id: None },
+        subject: Subject::User(User { active: true, groups: &groups, session, name: "", email: None }),
+        device: Device { trust: ISSUED, ..Device::default() },
     };
     let Decision::Allow(permit) = decide(&policy, &facts) else { panic!("refused") };
     let Obligations { limits } = permit.obligations();

@@ -453,6 +453,7 @@ fn a_remembered_verdict_costs_next_to_nothing() {
 fn only_a_trusted_device_is_a_device_to_the_decision() {
     assert_eq!(Judgement::nothing().device().trust, DeviceTrust::None);
     let workload = Judgement {
+        record: None,
         kind: Presented::Workload,
         trust: DeviceTrust::Issued,
         id: Some("x".into()),

@@ -51,6 +51,7 @@ fn visit<'a>(resource: &'a str, host: &'a str) -> Visit<'a> {
         path: "/a/b",
         method: "GET",
         client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        device: None,
         trust: DeviceTrust::Enrolled,
         lowered: None,
     }
