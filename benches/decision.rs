@@ -51,7 +51,7 @@ fn facts<'a>(policy: &'a Policy, host: &str, groups: &'a GroupSet, trust: Device
         address_limited: false,
         cross_origin: false,
         audit_available: true,
-        subject: Subject::User(User { active: true, groups, session }),
+        subject: Subject::User(User { active: true, groups, session, name: "ann", email: None }),
         device: Device {
             trust,
             lowered: None,
@@ -135,6 +135,7 @@ fn reached(bench: &mut Criterion) {
         path: "/admin/users",
         method: "GET",
         client: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        device: None,
         trust: DeviceTrust::Issued,
         lowered: None,
     };

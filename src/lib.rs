@@ -84,6 +84,7 @@ pub mod login;
 pub mod pages;
 pub mod policy;
 pub mod policy_files;
+mod readiness;
 pub mod reload;
 pub mod server;
 pub mod session;

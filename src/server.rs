@@ -1,7 +1,7 @@
 //! Builds everything, owns start and shutdown.
 
 use crate::access::Reason;
-use crate::admin::{self, Admin, Check, Guarding, Readiness};
+use crate::admin::{self, Admin, Guarding};
 use crate::audit::{self, Audit, AuditError, Event, Kind};
 use crate::config::Config;
 use crate::gateway::assertion::{AssertionError, Assertions};
@@ -10,6 +10,7 @@ use crate::gateway::tls::{self, Resumption, TlsError};
 use crate::gateway::{Gateway, Parts, listener, redirect};
 use crate::identity::Throttle;
 use crate::login::Login;
+use crate::readiness::Health;
 use crate::reload::{self, Reloader};
 use crate::session::{LiveSession, SessionError, Sessions};
 use crate::sign_in_events;
@@ -397,56 +398,11 @@ fn refresh(metrics: &Metrics, shared: &Shared, sessions: &Sessions, gateway: &Ga
         }
     }
     let age = |seconds: i64| Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
-    let lists = snapshot.trust.crl_ages(now).map(|(_, seconds)| (EvidenceSource::Crl, age(seconds)));
+    let lists = snapshot.trust.lists().map(|list| (EvidenceSource::Crl, age(now.saturating_sub(list.since))));
     let keys = snapshot.providers.keys_ages(now).map(|seconds| (EvidenceSource::Jwks, age(seconds)));
-    metrics.evidence_ages(lists.chain(keys));
-}
-
-/// What `/readyz` shows.
-struct Health {
-    audit: Arc<Audit>,
-    reloader: Arc<Reloader>,
-    gateway: Arc<Gateway>,
-    draining: Arc<AtomicBool>,
-}
-
-impl Readiness for Health {
-    fn checks(&self) -> Vec<Check> {
-        let (snapshot, now) = (self.gateway.snapshot(), self.gateway.now());
-        let reload = match self.reloader.last_failure() {
-            None => Check::ok("reload"),
-            Some(finding) => Check::warning("reload", format!("the last good state goes on: {finding}")),
-        };
-        let audit = if self.audit.available() {
-            Check::ok("audit")
-        } else if snapshot.config.audit.deny_on_failure.open {
-            Check::failed("audit", "the audit log cannot be written, and every tier demands it")
-        } else {
-            Check::warning("audit", "the audit log cannot be written")
-        };
-        let ill: Vec<&str> = snapshot
-            .upstreams
-            .iter()
-            .filter(|upstream| upstream.healthy(now) == 0)
-            .map(|upstream| upstream.name.as_str())
-            .collect();
-        let upstreams = if ill.is_empty() {
-            Check::ok("upstreams")
-        } else {
-            Check::warning("upstreams", format!("no address is healthy: {}", ill.join(", ")))
-        };
-        let expired = snapshot.certificates.iter().find(|served| served.not_after < now);
-        let certificates = match expired {
-            None => Check::ok("certificates"),
-            Some(served) => Check::warning("certificates", format!("`{}` has expired", served.name)),
-        };
-        let draining = if self.draining.load(Ordering::Relaxed) {
-            Check::failed("draining", "the process is stopping")
-        } else {
-            Check::ok("draining")
-        };
-        vec![reload, audit, upstreams, certificates, draining]
-    }
+    let inventory =
+        snapshot.inventory.as_of().map(|at| (EvidenceSource::Inventory, age(now.saturating_sub(at))));
+    metrics.evidence_ages(lists.chain(keys).chain(inventory));
 }
 
 /// The signals that tiergate heeds.

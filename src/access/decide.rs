@@ -235,7 +235,7 @@ fn device_meets_tier<'p>(
         return Err(deny(reason, None));
     }
     let Some(posture) = policy.posture(tier) else { return Ok(()) };
-    match posture.unmet(device.standing, user, facts.now).next() {
+    match posture.unmet(device.standing, [Some(user.name), user.email], facts.now).next() {
         Some(unmet) => Err(deny(unmet.reason(), Some(&posture.origin))),
         None => Ok(()),
     }

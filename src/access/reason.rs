@@ -112,6 +112,14 @@ reasons! {
     InternalError => "internal_error",
 }
 
+impl Reason {
+    /// Whether it is what a tier's posture refuses with.
+    #[must_use]
+    pub const fn is_about_posture(self) -> bool {
+        matches!(self, Self::PostureStale | Self::PostureFailed | Self::DeviceNotOwned)
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())

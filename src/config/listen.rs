@@ -99,8 +99,7 @@ impl Reader<'_> {
         Some(CertificateFiles { cert: cert?, key: key? })
     }
 
-    pub(super) fn authorities(&mut self, devices: raw::Devices) -> Vec<Authority> {
-        let raw::Devices { authorities } = devices;
+    pub(super) fn authorities(&mut self, authorities: Key<Vec<At<raw::Authority>>>) -> Vec<Authority> {
         let list = authorities.0.map_or_else(Vec::new, |list| self.not_empty(list, "authorities"));
         let mut seen = HashMap::new();
         let mut authorities = Vec::with_capacity(list.len());

@@ -1,5 +1,6 @@
 //! `tiergate.yaml`: how tiergate runs. From text to a typed [`Config`].
 
+mod evidence;
 mod identity;
 mod listen;
 mod raw;
@@ -8,6 +9,7 @@ mod resolve;
 mod schema;
 mod upstreams;
 
+pub use evidence::{EvidenceLimits, Freshness};
 pub use rehearsal::{MostDenied, ReloadGuard, ShadowConfig};
 pub use resolve::{policies_folder, resolve};
 pub use schema::schema;
@@ -64,6 +66,8 @@ pub struct Config {
     pub tls: Tls,
     /// Whose device certificates are believed.
     pub authorities: Vec<Authority>,
+    /// How old what is known of devices may be.
+    pub evidence: EvidenceLimits,
     /// Whose workload certificates are believed.
     pub trust_domains: Vec<TrustDomain>,
     /// Who signs people in.

@@ -118,6 +118,39 @@ mirror! {
     Devices {
         /// The authorities, each with the most that its certificates are trusted.
         authorities: Key<Vec<At<Authority>>>,
+        /// How old what is known of devices may be.
+        evidence: Key<Evidence>,
+    }
+    /// How old what is known of devices may be, for each source.
+    #[schemars(extend("minProperties" = 1))]
+    Evidence {
+        /// Revocation lists, from their `thisUpdate`. One past its `nextUpdate` is stale for `high` whatever
+        /// is said here.
+        crl: Key<Freshness>,
+        /// Answers of OCSP responders, from their `thisUpdate`.
+        ocsp: Key<Freshness>,
+        /// The inventory, from the last sync, or where there is none from the last change of its file.
+        inventory: Key<Freshness>,
+    }
+    /// How old one source may be.
+    #[schemars(extend("minProperties" = 1))]
+    Freshness {
+        /// By tier. Default: for `high` as long as it holds by its own account, for `low` without limit.
+        max_age: Key<MaxAge>,
+        /// `deny`: what is too old closes the tier. `allow`: it is only shown in metrics and `/readyz`.
+        /// Default: deny.
+        #[schemars(with = "OnFailed")]
+        on_stale: Key<String>,
+    }
+    /// By tier, the greatest age.
+    #[schemars(extend("minProperties" = 1))]
+    MaxAge {
+        /// For resources of tier low. Default: no limit.
+        #[schemars(with = "Duration")]
+        low: Key<String>,
+        /// For resources of tier high, at most what `low` says. Default: what `low` says.
+        #[schemars(with = "Duration")]
+        high: Key<String>,
     }
     /// An authority whose device certificates are believed, up to a stated trust.
     #[schemars(extend("required" = ["name", "ca", "grants"]))]

@@ -82,7 +82,10 @@ impl Reader<'_> {
         self.version(version);
         let listen = self.needed(listen, "listen", 0..0).map(|listen| self.listen(listen));
         let tls = self.needed(tls, "tls", 0..0).map(|tls| self.tls(tls));
-        let authorities = devices.0.map_or_else(Vec::new, |devices| self.authorities(devices.value));
+        let raw::Devices { authorities, evidence } =
+            devices.0.map(|devices| devices.value).unwrap_or_default();
+        let authorities = self.authorities(authorities);
+        let evidence = self.evidence(evidence);
         let trust_domains =
             workloads.0.map_or_else(Vec::new, |workloads| self.trust_domains(workloads.value));
         let identity = self.needed(identity, "identity", 0..0).map(|identity| self.identity(identity));
@@ -104,6 +107,7 @@ impl Reader<'_> {
             listen: listen?,
             tls: tls?,
             authorities,
+            evidence,
             trust_domains,
             identity: identity?,
             sessions,

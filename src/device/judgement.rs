@@ -69,6 +69,16 @@ impl Judgement {
         self
     }
 
+    /// The same, where what would prove the device's state is so old that it leaves only this trust.
+    #[must_use]
+    pub fn aged(mut self, ceiling: DeviceTrust) -> Self {
+        if ceiling < self.trust {
+            self.trust = ceiling;
+            self.lowered = Some(Reason::EvidenceStale);
+        }
+        self
+    }
+
     /// A certificate that counts as none, and why.
     pub(super) fn refused(lowered: Reason) -> Self {
         Self { lowered: Some(lowered), ..Self::default() }

@@ -27,6 +27,6 @@ mod zoo;
 pub use certificate::EvidenceError;
 pub use evidence::Evidence;
 pub use judgement::{Judgement, Presented};
-pub use trust_store::TrustStore;
+pub use trust_store::{ListDates, TrustStore};
 pub use verifier::DeviceVerifier;
 pub use workload::SpiffeId;

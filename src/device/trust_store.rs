@@ -31,6 +31,17 @@ pub struct TrustStore {
     generation: u64,
 }
 
+/// From when to when the revocation lists of an authority hold.
+#[derive(Clone, Copy, Debug)]
+pub struct ListDates<'a> {
+    /// The authority.
+    pub authority: &'a str,
+    /// The earliest `thisUpdate` of its lists.
+    pub since: Timestamp,
+    /// The earliest `nextUpdate` of its lists.
+    pub until: Timestamp,
+}
+
 /// A device authority.
 #[derive(Debug)]
 pub(super) struct Authority {
@@ -92,11 +103,15 @@ impl TrustStore {
         self.expiries.iter().map(|(kind, name, until)| (*kind, name.as_ref(), *until))
     }
 
-    /// How old the oldest revocation list of each authority that has any is, in seconds.
-    pub fn crl_ages(&self, now: Timestamp) -> impl Iterator<Item = (&str, i64)> {
-        self.authorities.iter().filter_map(move |authority| {
-            let oldest = authority.issuers.crls.iter().map(|crl| crl.fresh.from).min()?;
-            Some((authority.name.as_ref(), now.saturating_sub(oldest)))
+    /// The revocation lists of each authority that has any: from when the oldest is, and until when all hold.
+    pub fn lists(&self) -> impl Iterator<Item = ListDates<'_>> {
+        self.authorities.iter().filter_map(|authority| {
+            let dates = authority.issuers.crls.iter().map(|crl| crl.fresh);
+            let all = dates.reduce(|one, other| Window {
+                from: one.from.min(other.from),
+                until: one.until.min(other.until),
+            })?;
+            Some(ListDates { authority: &authority.name, since: all.from, until: all.until })
         })
     }
 

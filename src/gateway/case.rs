@@ -11,8 +11,9 @@ use super::{Gateway, cors};
 use crate::access::{Absent, Reason, Step, Tier, Timestamp};
 use crate::device::Judgement;
 use crate::login::challenge_redirect;
-use crate::pages::DeviceView;
+use crate::pages::{self, DeviceView};
 use crate::policy::{Origin, Place};
+use crate::session::Person;
 use crate::snapshot::Snapshot;
 use crate::telemetry::Decided;
 use bytes::Bytes;
@@ -107,10 +108,26 @@ impl Case<'_> {
             code: &code,
             user: person.as_ref().map(|person| person.user.as_str()),
             device: DeviceView { trust: device.trust, id: device.id, lowered: device.lowered },
+            lacking: self.lacking(place.filter(|_| person.is_some()), person.as_deref(), reason),
             redirect,
             retry_after,
             body: false,
         })
+    }
+
+    /// What the device lacks for this place, as its user is told.
+    fn lacking(&self, place: Option<Place<'_>>, person: Option<&Person>, reason: Reason) -> Vec<String> {
+        let (Some(place), Some(person)) = (place, person) else { return Vec::new() };
+        let standing = self.judged.device().standing;
+        if reason == Reason::DeviceInactive {
+            let words = self.judged.record.as_deref().and_then(pages::out_of_use);
+            return words.map(str::to_owned).into_iter().collect();
+        }
+        let posture = self.snapshot.policy.posture(place.section().tier);
+        // What is refused for something else is not helped by what would be refused next.
+        let Some(posture) = posture.filter(|_| reason.is_about_posture()) else { return Vec::new() };
+        let names = [Some(person.user.as_str()), person.email.as_deref()];
+        posture.unmet(standing, names, self.now).filter_map(pages::remedy).collect()
     }
 
     fn visit_of<'v>(&'v self, request: &'v Request, record: &'v Record) -> Visit<'v> {

@@ -276,6 +276,7 @@ impl ProxyHttp for Handler {
             code: &code,
             user: None,
             device: DeviceView::default(),
+            lacking: Vec::new(),
             redirect: None,
             retry_after: None,
             body: true,

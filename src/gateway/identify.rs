@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::request::{Request, Who};
-use crate::access::{Absent, Session, Subject, Timestamp, User};
+use crate::access::{Absent, DeviceTrust, Session, Subject, Timestamp, User};
 use crate::device::{Evidence, Judgement, Presented};
 use crate::identity::{Bearer, BearerError, Identified};
 use crate::login::{Held, Login};
@@ -22,7 +22,9 @@ pub fn judge(connection: &Connection, snapshot: &Snapshot, now: Timestamp) -> Ju
     match (judged.kind, &judged.id) {
         (Presented::Device, Some(id)) => {
             let record = snapshot.inventory.get(id);
-            judged.recorded(record)
+            let limits = &snapshot.config.evidence.inventory;
+            let left = snapshot.inventory.as_of().map(|since| limits.ceiling(since, false, now));
+            judged.recorded(record).aged(left.unwrap_or(DeviceTrust::Issued))
         }
         (Presented::Device | Presented::Nothing | Presented::Workload, _) => judged,
     }

@@ -6,12 +6,14 @@ use super::identify;
 use super::request::{Request, Who};
 use super::respond::Answer;
 use crate::access::{
-    self, Absent, Decision, Device, DeviceTrust, Facts, Reason, Subject, Timestamp, User, decide,
+    self, Absent, Decision, Device, DeviceTrust, Facts, Reason, Standing, Subject, Tier, Timestamp, User,
+    decide,
 };
 use crate::device::{Evidence, Judgement};
 use crate::login::{self, Login, Visitor};
-use crate::pages::{self, DeviceView, MyAccess, Row, RowState, SessionView};
-use crate::session::LiveSession;
+use crate::pages::{self, DeviceView, Lacking, MyAccess, RecordView, Row, RowState, SessionView};
+use crate::policy::Unmet;
+use crate::session::{LiveSession, Person};
 use crate::snapshot::Snapshot;
 use crate::text::prefix::RESERVED;
 use axum::Router;
@@ -202,6 +204,8 @@ impl Visit<'_> {
             },
             device: DeviceView { trust: device.trust, id: device.id, lowered: device.lowered },
             authority: self.judged.authority.as_deref(),
+            record: self.judged.record.as_deref().map(RecordView::of),
+            lacking: self.lacking(&person),
             resources: resources.collect(),
             csrf: &csrf,
         };
@@ -212,6 +216,23 @@ impl Visit<'_> {
         ];
         fields.extend(HeaderValue::try_from(pages::csp(&[])).ok().map(|csp| (CONTENT_SECURITY_POLICY, csp)));
         Answer { status: StatusCode::OK, fields, body: page.render().into() }
+    }
+
+    /// What the device lacks for each tier that asks something of it.
+    fn lacking(&self, person: &Person) -> Vec<Lacking> {
+        let device = self.judged.device();
+        let names = [Some(person.user.as_str()), person.email.as_deref()];
+        let tiers = [Tier::Low, Tier::High].into_iter().filter_map(|tier| {
+            let posture = self.snapshot.policy.posture(tier)?;
+            if device.id.is_none() || device.trust < tier.required_trust() {
+                return None;
+            }
+            let unmet: Vec<Unmet<'_>> = posture.unmet(device.standing, names, self.now).collect();
+            let first = unmet.first()?;
+            let remedies: Vec<String> = unmet.iter().copied().filter_map(pages::remedy).collect();
+            Some(Lacking { tier, reason: first.reason(), remedies })
+        });
+        tiers.collect()
     }
 
     /// Name, host and address of every resource that a person could open.
@@ -279,9 +300,9 @@ fn proven(subject: Subject<'_>, now: Timestamp) -> Subject<'_> {
     }
 }
 
-/// The same device, were it issued by the company.
+/// The same device, were it issued by the company and in order.
 const fn issued(device: Device<'_>) -> Device<'_> {
-    Device { trust: DeviceTrust::Issued, lowered: None, ..device }
+    Device { trust: DeviceTrust::Issued, lowered: None, standing: Standing::Assumed(None), ..device }
 }
 
 fn empty(status: StatusCode) -> Answer {

@@ -47,6 +47,8 @@ pub struct Refused<'a> {
     pub user: Option<&'a str>,
     /// From which device.
     pub device: DeviceView<'a>,
+    /// What the device lacks, in whole sentences.
+    pub lacking: Vec<String>,
     /// Where a browser goes to take the step.
     pub redirect: Option<Redirect>,
     /// How long to wait.
@@ -144,6 +146,7 @@ pub fn refuse(refused: &Refused<'_>) -> Answer {
         code: refused.code,
         user: refused.user,
         device: refused.device,
+        lacking: refused.lacking.clone(),
         action: again.as_deref().map(|href| Action::Link { label: "Try again", href }),
         retry_after,
         support: None,
@@ -225,6 +228,7 @@ pub fn plain_problem(reason: Reason, status: u16, code: &str) -> String {
         code,
         user: None,
         device: DeviceView::default(),
+        lacking: Vec::new(),
         action: None,
         retry_after: None,
         support: None,

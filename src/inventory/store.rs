@@ -1,11 +1,11 @@
 //! The records of all sources, and what they come to.
 
 use super::merge::merged;
-use crate::access::Record;
+use crate::access::{Record, Timestamp};
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Who says what is known of a device, in the order in which they are asked.
@@ -66,6 +66,9 @@ pub struct Inventory {
     /// What each source says. Also held while `known` is brought up to date.
     said: Mutex<BTreeMap<Source, HashSet<ById>>>,
     epoch: AtomicU64,
+    /// As of when the sources that can grow old say what they say; 0 where there is none.
+    synced: AtomicI64,
+    written: AtomicI64,
 }
 
 impl Inventory {
@@ -85,6 +88,24 @@ impl Inventory {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()
+    }
+
+    /// As of when the inventory is known: the last sync, where a device management is asked; otherwise the
+    /// last change of the file. `None` where neither is configured: nothing there can grow old.
+    #[must_use]
+    pub fn as_of(&self) -> Option<Timestamp> {
+        [&self.synced, &self.written].into_iter().map(|at| at.load(Ordering::Relaxed)).find(|at| *at != 0)
+    }
+
+    /// A source is known as of this moment; `None` where it is not configured.
+    pub fn set_as_of(&self, source: Source, at: Option<Timestamp>) {
+        let of = match source {
+            Source::Sync => &self.synced,
+            Source::File => &self.written,
+            // What somebody says by hand is so until they say something else.
+            Source::Api => return,
+        };
+        of.store(at.unwrap_or(0), Ordering::Relaxed);
     }
 
     /// Another number whenever something was changed.

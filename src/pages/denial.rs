@@ -1,6 +1,7 @@
 //! The page that says why a request was not answered, and what to do about it.
 
 use super::explain::{Sort, sort};
+use super::posture::is_about_standing;
 use super::{Explanation, explain, finish};
 use crate::access::{DeviceTrust, Reason, Tier};
 use askama::Template;
@@ -23,6 +24,8 @@ pub struct DenialPage<'a> {
     pub user: Option<&'a str>,
     /// From which device.
     pub device: DeviceView<'a>,
+    /// What the device lacks, in whole sentences: [`super::remedy`].
+    pub lacking: Vec<String>,
     /// The button, where one helps.
     pub action: Option<Action<'a>>,
     /// Seconds until it makes sense to try again.
@@ -110,6 +113,9 @@ impl DenialPage<'_> {
     /// What to do: about the reason, then about the device where that is a second obstacle.
     pub(super) fn remedies(&self) -> Vec<&'static str> {
         let own = explain(self.reason).remedy;
+        if is_about_standing(self.reason) {
+            return vec![own];
+        }
         let device = self.device.lowered.filter(|_| is_about_device(self.reason));
         match device.map(|lowered| explain(lowered).remedy) {
             Some(also) if also != own => vec![also, own],

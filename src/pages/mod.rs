@@ -11,6 +11,7 @@
 mod denial;
 mod explain;
 mod my_access;
+mod posture;
 mod problem;
 mod sign_in;
 #[cfg(test)]
@@ -19,7 +20,8 @@ mod words;
 
 pub use denial::{Action, DenialPage, DeviceView};
 pub use explain::{Explanation, explain, step};
-pub use my_access::{MyAccess, Row, RowState, SessionView};
+pub use my_access::{Lacking, MyAccess, RecordView, Row, RowState, SessionView};
+pub use posture::{out_of_use, remedy, system};
 pub use problem::problem;
 pub use sign_in::{
     LocalUsersOf, LogoutConfirm, Problem, ProviderButton, SignIn, SignedIn, SignedOut, StepUp, StepUpMode,

@@ -1,7 +1,7 @@
 //! `/.tiergate/`: who I am, how my device is trusted, and what I can reach.
 
 use super::{DeviceView, finish};
-use crate::access::{Tier, Timestamp};
+use crate::access::{Ownership, Reason, Record, Tier, Timestamp};
 use askama::Template;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -23,10 +23,71 @@ pub struct MyAccess<'a> {
     pub device: DeviceView<'a>,
     /// The authority whose certificate the device showed.
     pub authority: Option<&'a str>,
+    /// What the inventory says of it.
+    pub record: Option<RecordView<'a>>,
+    /// What it lacks, by tier.
+    pub lacking: Vec<Lacking>,
     /// Everything that the person could reach.
     pub resources: Vec<Row<'a>>,
     /// The token for signing out.
     pub csrf: &'a str,
+}
+
+/// What the inventory says of a device, as its owner may see it.
+#[derive(Clone, Debug)]
+pub struct RecordView<'a> {
+    /// What keeps it from being used at all.
+    pub out_of_use: Option<&'static str>,
+    /// Whose property it is.
+    pub ownership: Option<Ownership>,
+    /// Whose hands it is in.
+    pub owner: Option<&'a str>,
+    /// Its operating system and the version of that.
+    pub system: Option<String>,
+    /// When the management last heard of it.
+    pub last_checkin: Option<Timestamp>,
+}
+
+impl<'a> RecordView<'a> {
+    /// What may be shown of a record: everything but what somebody noted about it.
+    #[must_use]
+    pub fn of(record: &'a Record) -> Self {
+        let system = record.platform.as_deref().map(|platform| {
+            let platform = super::system(platform);
+            match &record.os_version {
+                Some(version) => format!("{platform} {version}"),
+                None => platform.to_owned(),
+            }
+        });
+        Self {
+            out_of_use: super::out_of_use(record),
+            ownership: record.ownership,
+            owner: record.owner.as_deref(),
+            system,
+            last_checkin: record.last_checkin,
+        }
+    }
+
+    fn seen(&self) -> Option<String> {
+        self.last_checkin.map(instant)
+    }
+}
+
+/// What a device lacks for a tier that its trust would meet.
+#[derive(Clone, Debug)]
+pub struct Lacking {
+    /// The tier.
+    pub tier: Tier,
+    /// Why it is refused there.
+    pub reason: Reason,
+    /// What to do, in whole sentences; empty where the words of the reason say it.
+    pub remedies: Vec<String>,
+}
+
+impl Lacking {
+    fn words(&self) -> &'static super::Explanation {
+        super::explain(self.reason)
+    }
 }
 
 /// When a session began and when it ends.

@@ -29,6 +29,7 @@ pub fn problem(denial: &DenialPage<'_>, sign_in: Option<&str>) -> Value {
         ("device_trust", denial.tier.map(|_| Value::from(denial.device.trust.as_str()))),
         ("device", denial.device.id.map(Value::from)),
         ("device_reason", denial.device.lowered.map(|lowered| Value::from(lowered.code()))),
+        ("lacking", (!denial.lacking.is_empty()).then(|| Value::from(denial.lacking.clone()))),
         ("retry_after", denial.retry_after.map(Value::from)),
         ("sign_in", sign_in.map(Value::from)),
         ("support", denial.support.map(Value::from)),

@@ -3,8 +3,9 @@
 use super::names::shorten;
 use super::resolve::Resolver;
 use super::{Origin, older_than, raw};
-use crate::access::{Reason, Record, Standing, Tier, Timestamp, User};
+use crate::access::{Reason, Record, Standing, Tier, Timestamp};
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::text::duration;
 use crate::text::name::{NAME_RULE, is_name};
 use crate::text::version::OsVersion;
 use crate::text::yaml::{At, Key};
@@ -94,12 +95,12 @@ impl Unmet<'_> {
 }
 
 impl Posture {
-    /// Everything that a device in the hands of `user` lacks at `now`: how lately it was seen, then how it
+    /// Everything that a device in the hands of a user with these names lacks at `now`: how lately it was seen, then how it
     /// is kept, then whose it is. Allocates nothing.
     pub fn unmet<'a>(
         &'a self,
         standing: Standing<'a>,
-        user: &User<'a>,
+        names: [Option<&'a str>; 2],
         now: Timestamp,
     ) -> impl Iterator<Item = Unmet<'a>> + use<'a> {
         let (record, early) = match standing {
@@ -107,7 +108,6 @@ impl Posture {
             Standing::Unrecorded => (None, Some(Unmet::NoRecord)),
             Standing::Assumed(reason) => (None, reason.map(Unmet::Assumed)),
         };
-        let names = [Some(user.name), user.email];
         let known = record.into_iter().flat_map(move |record| {
             let missing = self
                 .require
@@ -150,7 +150,8 @@ impl Posture {
     }
 
     /// Whether it asks for everything that `other` asks for, and no less of it.
-    fn covers(&self, other: &Self) -> bool {
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
         let lately =
             other.max_checkin_age.is_none_or(|most| self.max_checkin_age.is_some_and(|own| own <= most));
         let versions = other.min_os.iter().all(|(platform, need)| {
@@ -160,6 +161,21 @@ impl Posture {
             && versions
             && other.require.iter().all(|what| self.require.contains(what))
             && (self.owner_must_match || !other.owner_must_match)
+    }
+}
+
+impl std::fmt::Display for Posture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut asked = Vec::new();
+        asked.extend(self.max_checkin_age.map(|most| format!("max_checkin_age {}", duration::write(most))));
+        if !self.require.is_empty() {
+            asked.push(format!("require {}", self.require.join("+")));
+        }
+        asked.extend(self.min_os.iter().map(|(platform, version)| format!("{platform} {version}")));
+        if self.owner_must_match {
+            asked.push("owner must_match".to_owned());
+        }
+        f.write_str(&asked.join(", "))
     }
 }
 

@@ -109,25 +109,25 @@ pub(super) struct Posture {
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("minProperties" = 1))]
 pub(super) struct MinOs {
-    /// Android.
+    /// Of Android, such as 14.
     #[schemars(with = "OsVersion")]
     pub android: Key<String>,
-    /// Chrome OS.
+    /// Of Chrome OS, such as 130.
     #[schemars(with = "OsVersion")]
     pub chromeos: Key<String>,
-    /// iOS.
+    /// Of iOS, such as 17.6.
     #[schemars(with = "OsVersion")]
     pub ios: Key<String>,
-    /// iPadOS.
+    /// Of iPadOS, such as 17.6.
     #[schemars(with = "OsVersion")]
     pub ipados: Key<String>,
-    /// Linux.
+    /// Of a Linux distribution, such as 12; whichever it is.
     #[schemars(with = "OsVersion")]
     pub linux: Key<String>,
-    /// macOS.
+    /// Of macOS, such as 14.6.
     #[schemars(with = "OsVersion")]
     pub macos: Key<String>,
-    /// Windows, such as 10.0.22631.
+    /// Of Windows, such as 10.0.22631.
     #[schemars(with = "OsVersion")]
     pub windows: Key<String>,
 }

@@ -79,6 +79,8 @@ pub enum LoginResult {
 pub enum EvidenceSource {
     /// Revocation lists.
     Crl,
+    /// What is known of devices.
+    Inventory,
     /// Keys of OpenID providers.
     Jwks,
 }
@@ -330,6 +332,7 @@ impl Metrics {
         self.evidence.replace(oldest.into_iter().map(|(source, age)| {
             let source = match source {
                 EvidenceSource::Crl => "crl",
+                EvidenceSource::Inventory => "inventory",
                 EvidenceSource::Jwks => "jwks",
             };
             ([source], age.as_secs_f64())

@@ -1,8 +1,8 @@
 //! What two policies have in common, and what differs besides what they allow.
 
 use super::reach::Reach;
-use crate::access::GroupSet;
-use crate::policy::{Place, Policy, Resource, Rule, ServiceEntry};
+use crate::access::{GroupSet, Tier};
+use crate::policy::{Place, Policy, Posture, Resource, Rule, ServiceEntry};
 use std::collections::BTreeSet;
 
 /// One of two policies that are compared, its groups in terms of the sources of both.
@@ -62,6 +62,15 @@ impl Side<'_> {
     }
 }
 
+/// Whether devices that could not may reach what is `high` now, because its posture asks for less.
+pub(super) fn posture_of_high_loosened(old: &Policy, new: &Policy) -> bool {
+    let is_high = |policy: &Policy| {
+        policy.resources().iter().flat_map(Resource::sections).any(|section| section.tier == Tier::High)
+    };
+    let covered = |asked: &Posture| new.posture(Tier::High).is_some_and(|now| now.covers(asked));
+    is_high(old) && is_high(new) && old.posture(Tier::High).is_some_and(|asked| !covered(asked))
+}
+
 /// What differs besides who reaches what, in words.
 pub(super) fn settings(old: &Policy, new: &Policy) -> Vec<String> {
     let mut all = Vec::new();
@@ -110,6 +119,14 @@ pub(super) fn settings(old: &Policy, new: &Policy) -> Vec<String> {
             )
         };
         note("cors", cors(was), cors(is));
+    }
+    for tier in [Tier::Low, Tier::High] {
+        let asked =
+            |policy: &Policy| policy.posture(tier).map_or_else(|| "nothing".to_owned(), ToString::to_string);
+        let (before, after) = (asked(old), asked(new));
+        if before != after {
+            all.push(format!("posture of {tier}: was {before}; is {after}"));
+        }
     }
     let sessions = |policy: &Policy| {
         let spoken = |duration: Option<std::time::Duration>| {

@@ -5,7 +5,7 @@
 //! found is exact: a row exists where, and only where, some request is decided differently.
 
 use super::classes;
-use super::compare::{Side, settings};
+use super::compare::{Side, posture_of_high_loosened, settings};
 use super::hypothetical::{Circumstances, Hypothetical, NOON, Verdict};
 use super::people::{Members, People, Sources};
 use super::reach::{Class, Reach, Strength};
@@ -69,8 +69,10 @@ pub struct Row {
 pub struct Difference {
     /// What became reachable and what did not, most sensitive first.
     pub rows: Vec<Row>,
-    /// What else differs, in words: upstreams, limits, sessions.
+    /// What else differs, in words: upstreams, limits, postures, sessions.
     pub settings: Vec<String>,
+    /// What is `high` asks less of how a device is kept.
+    pub loosens_posture_of_high: bool,
 }
 
 impl Difference {
@@ -83,7 +85,7 @@ impl Difference {
     /// Whether something became reachable on a resource that is `high` in either policy.
     #[must_use]
     pub fn opens_high(&self) -> bool {
-        self.rows.iter().any(|row| row.kind == Kind::Gained && row.high)
+        self.loosens_posture_of_high || self.rows.iter().any(|row| row.kind == Kind::Gained && row.high)
     }
 }
 
@@ -107,7 +109,11 @@ pub fn diff(old: &Policy, new: &Policy) -> Difference {
         let key = |row: &Row| (row.kind, !row.high, row.resource.clone(), row.path.clone(), row.who.clone());
         key(a).cmp(&key(b))
     });
-    Difference { rows, settings: settings(old, new) }
+    Difference {
+        rows,
+        settings: settings(old, new),
+        loosens_posture_of_high: posture_of_high_loosened(old, new),
+    }
 }
 
 /// A host for each class of hosts that either policy can tell apart.

@@ -322,6 +322,103 @@ fn a_permit_carries_the_limits_of_whoever_is_known_and_the_rule() {
     assert!(permit.rule().unwrap().0.starts_with("policies/test.yaml:"));
 }
 
+const WITH_POSTURE: &str = "
+posture: { low: { max_checkin_age: 7d }, high: { require: [disk_encrypted], owner: must_match } }
+groups: { eng: { any_of: [idp:eng] } }
+resources:
+  - { name: wiki, tier: open, hosts: [wiki.corp], upstream: u }
+  - { name: tickets, tier: low, hosts: [tickets.corp], upstream: u, allow: [{ groups: [eng] }] }
+  - { name: payroll, tier: high, hosts: [payroll.corp], upstream: u, deny: [{ methods: [DELETE] }] }
+";
+
+/// What the three tiers say to a user of `groups` on a device with this record.
+fn tiers(groups: &[&str], trust: DeviceTrust, record: Option<&crate::access::Record>) -> String {
+    let policy = policy(WITH_POSTURE);
+    let groups = policy.group_set(groups.iter().copied());
+    let session = Session { started: NOW, last_seen: NOW, auth_time: NOW, mfa: false };
+    let said = ["wiki.corp", "tickets.corp", "payroll.corp"].map(|host| {
+        let facts = Facts {
+            place: policy.locate(host, "/"),
+            method: "GET",
+            path: "/",
+            client: HOME.parse().unwrap(),
+            now: NOW,
+            address_limited: false,
+            cross_origin: false,
+            audit_available: true,
+            subject: Subject::User(User {
+                active: true,
+                groups: &groups,
+                session,
+                name: "ann",
+                email: Some("ann@corp.example"),
+            }),
+            device: Device {
+                trust,
+                lowered: None,
+                id: Some("laptop"),
+                standing: record.map_or(Standing::Unrecorded, Standing::Recorded),
+            },
+        };
+        match decide(&policy, &facts) {
+            Decision::Allow(_) => "allow".to_owned(),
+            Decision::Deny(Denial { reason, rule }) => match rule {
+                Some(rule) => format!("{reason} by {}", rule.0),
+                None => reason.to_string(),
+            },
+            Decision::Challenge(_, denial) => format!("challenge: {}", denial.reason),
+        }
+    });
+    said.join(", ")
+}
+
+#[test]
+fn what_the_inventory_says_is_asked_after_trust_and_before_the_allow_rules() {
+    use crate::access::{PostureFacts, Record, State};
+    let good = Record {
+        owner: Some("ANN@corp.example".into()),
+        last_checkin: Some(NOW - 60),
+        posture: Some(std::sync::Arc::new([("disk_encrypted", true)].into_iter().collect::<PostureFacts>())),
+        ..Record::new("laptop")
+    };
+    let (low, high) = (" by policies/test.yaml:3", " by policies/test.yaml:3");
+    for (what, groups, trust, record, want) in [
+        ("in order", ENG, ISSUED, Some(good.clone()), "allow, allow, allow".to_owned()),
+        ("not allowed", FIN, ISSUED, Some(good.clone()), "allow, not_allowed, allow".to_owned()),
+        (
+            "trusted less than the tier asks: told before its posture",
+            ENG,
+            ENROLLED,
+            Some(Record { posture: None, ..good.clone() }),
+            "allow, allow, device_not_issued".to_owned(),
+        ),
+        ("unknown", FIN, ISSUED, None, format!("allow, device_unknown{low}, device_unknown{high}")),
+        (
+            "not seen lately",
+            FIN,
+            ISSUED,
+            Some(Record { last_checkin: Some(NOW - 8 * 86_400), ..good.clone() }),
+            format!("allow, posture_stale{low}, allow"),
+        ),
+        (
+            "somebody else's",
+            ENG,
+            ISSUED,
+            Some(Record { owner: Some("bob".into()), ..good.clone() }),
+            format!("allow, allow, device_not_owned{high}"),
+        ),
+    ] {
+        assert_eq!(tiers(groups, trust, record.as_ref()), want, "{what}");
+    }
+    for state in [State::Lost, State::Retired, State::Quarantined] {
+        let record = Record { state: Some(state), ..good.clone() };
+        let want = "device_inactive, device_inactive, device_inactive";
+        for trust in DeviceTrust::ALL {
+            assert_eq!(tiers(ENG, trust, Some(&record)), want, "{state} {trust}");
+        }
+    }
+}
+
 // A policy of one resource with rules from a small alphabet, and any request to it.
 
 fn rule() -> impl Strategy<Value = String> {

@@ -59,6 +59,18 @@ fn what_is_wrong_with_the_device_is_told_beside_what_the_service_needs() {
 }
 
 #[test]
+fn what_a_device_lacks_is_told_one_by_one() {
+    let lacking =
+        vec!["Turn on the firewall.".to_owned(), "Update macOS to 14.6 or later: you have 14.2.".to_owned()];
+    let page = DenialPage { lacking: lacking.clone(), ..denial(Reason::PostureFailed) };
+    let html = page.render();
+    for lack in &lacking {
+        assert!(html.contains(&format!("<li>{lack}</li>")), "{lack}");
+    }
+    assert_eq!(problem(&page, None)["lacking"], serde_json::json!(lacking));
+}
+
+#[test]
 fn a_place_to_ask_becomes_a_link_only_where_it_is_an_address() {
     for (support, want) in [
         (Some("helpdesk@corp.example"), "Ask <a href=\"mailto:helpdesk@corp.example\">"),

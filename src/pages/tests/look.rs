@@ -99,6 +99,8 @@ fn gallery_for_people() {
             },
             device: DeviceView { trust, id, lowered },
             authority,
+            record: None,
+            lacking: Vec::new(),
             resources: vec![
                 row("wiki", "https://wiki.localhost:8443/", Tier::Open, RowState::Open),
                 row("tickets", "https://tickets.localhost:8443/", Tier::Low, tickets),

@@ -7,7 +7,7 @@ mod style;
 mod words;
 
 use super::*;
-use crate::access::{DeviceTrust, Reason, Tier};
+use crate::access::{DeviceTrust, Ownership, Reason, Tier};
 
 const HOSTILE: &str = "\"'><script src=//evil.example></script>&amp;{{7*7}}";
 
@@ -20,6 +20,7 @@ fn denial(reason: Reason) -> DenialPage<'static> {
         code: "7Q4M-XX2K-9TDB-4H1C",
         user: Some("finance@corp.example"),
         device: DeviceView { trust: DeviceTrust::Enrolled, id: Some("enrolled"), lowered: None },
+        lacking: Vec::new(),
         action: None,
         retry_after: None,
         support: Some("helpdesk@corp.example"),
@@ -41,6 +42,7 @@ fn gallery(text: &str) -> Vec<(String, String)> {
                     id: Some(text),
                     lowered: Some(Reason::DeviceExpired),
                 },
+                lacking: vec![text.to_owned()],
                 action: Some(Action::Link { label: text, href: text }),
                 support: Some(text),
                 retry_after: Some(30),
@@ -94,6 +96,17 @@ fn gallery(text: &str) -> Vec<(String, String)> {
         session: SessionView { started: 0, auth_time: 60, expires: 43_200, mfa: true },
         device: DeviceView { trust: DeviceTrust::None, id: Some(text), lowered: Some(Reason::DeviceRevoked) },
         authority: Some(text),
+        record: Some(RecordView {
+            out_of_use: Some("out of use"),
+            ownership: Some(Ownership::Corporate),
+            owner: Some(text),
+            system: Some(text.to_owned()),
+            last_checkin: Some(60),
+        }),
+        lacking: vec![
+            Lacking { tier: Tier::Low, reason: Reason::PostureFailed, remedies: vec![text.to_owned()] },
+            Lacking { tier: Tier::High, reason: Reason::DeviceNotOwned, remedies: Vec::new() },
+        ],
         resources: vec![row(RowState::Open), row(RowState::Locked { step: text })],
         csrf: text,
     };

@@ -1,5 +1,5 @@
 use super::*;
-use crate::access::{DeviceTrust, GroupSet, PostureFacts, Session};
+use crate::access::{DeviceTrust, PostureFacts};
 use crate::policy::tests::policy;
 use std::sync::Arc;
 
@@ -29,11 +29,10 @@ fn facts(locks: bool) -> PostureFacts {
 }
 
 fn said(policy: &crate::policy::Policy, tier: Tier, standing: Standing<'_>) -> String {
-    let groups = GroupSet::default();
-    let session = Session { started: NOW, last_seen: NOW, auth_time: NOW, mfa: false };
-    let user = User { active: true, groups: &groups, session, name: "ann", email: Some("ann@corp.example") };
     let Some(posture) = policy.posture(tier) else { return "nothing asked".into() };
-    let unmet = posture.unmet(standing, &user, NOW).map(|unmet| unmet.reason().code());
+    let unmet = posture
+        .unmet(standing, [Some("ann"), Some("ann@corp.example")], NOW)
+        .map(|unmet| unmet.reason().code());
     unmet.collect::<Vec<_>>().join(" ")
 }
 

@@ -328,3 +328,35 @@ fn what_became_reachable_and_what_did_not_is_told_by_class() {
         assert_eq!(count(&got, "Gained") > 0, count(&back, "Lost") > 0, "{what}: {back:#?}");
     }
 }
+
+#[test]
+fn a_posture_that_asks_for_less_is_a_difference_and_on_high_opens_something() {
+    let with = |posture: &str| policy(&format!("{posture}\n{POLICY}"));
+    let strict = "posture: { low: { max_checkin_age: 7d }, high: { max_checkin_age: 24h, require: [disk_encrypted], min_os: { macos: '14.6' } } }";
+    for (before, after, settings, opens) in [
+        (strict, strict, 0, false),
+        (strict, "", 2, true),
+        ("", strict, 2, false),
+        (strict, "posture: { low: { max_checkin_age: 7d } }", 1, true),
+        (strict, &strict.replace("24h", "12h"), 1, false),
+        (strict, &strict.replace("24h", "25h"), 1, true),
+        (strict, &strict.replace("14.6", "14.5"), 1, true),
+        (strict, &strict.replace("7d", "8d"), 1, false),
+        (strict, &strict.replace("disk_encrypted", "disk_encrypted, firewall"), 1, false),
+        ("posture: { low: { require: [x] } }", "posture: { high: { require: [x] } }", 1, false),
+    ] {
+        let difference = diff(&with(before), &with(after));
+        assert_eq!(difference.rows, [], "{before} {after}");
+        assert_eq!(
+            (difference.settings.len(), difference.opens_high()),
+            (settings, opens),
+            "{before} → {after}: {:?}",
+            difference.settings
+        );
+    }
+    let difference = diff(&with(strict), &with(""));
+    assert_eq!(
+        difference.settings[1],
+        "posture of high: was max_checkin_age 1d, require disk_encrypted, macos 14.6; is nothing"
+    );
+}
