@@ -113,6 +113,48 @@ async fn a_device_of_the_demo_is_issued_and_revoked_in_its_folder() {
     until("it is out", async || browser.told("payroll", "/headers").await.1 == "device_revoked").await;
 }
 
+#[tokio::test]
+async fn an_authority_is_replaced_without_locking_anyone_out() {
+    let estate = Estate::start();
+    let made = |name: &str| {
+        let dir = estate.at(name);
+        answer(&dir, &["init"]);
+        answer(&dir, &["issue", &format!("of-{name}"), "--authority", "corporate"])
+    };
+    let (of_old, of_new) = (made("old"), made("new"));
+    let configure = |ca: &[&str], crl: &[&str]| {
+        let files = |folders: &[&str], file: &str| -> Vec<String> {
+            folders.iter().map(|folder| format!("{folder}/{file}")).collect()
+        };
+        let (ca, crl) = (files(ca, "corporate-ca.pem"), files(crl, "corporate.crl"));
+        let entry = serde_json::json!({ "name": "corporate", "ca": ca, "grants": "issued", "crl": crl });
+        estate.edit("tiergate.yaml", |config| config["devices"]["authorities"] = Value::from(vec![entry]));
+        estate.try_reload().0
+    };
+    assert_eq!(configure(&["old"], &["old"]), 200);
+    let mut old = Visitor::showing(&estate, shown(&of_old));
+    let mut new = Visitor::showing(&estate, shown(&of_new));
+    assert_eq!(old.sign_in(&estate, "payroll", "/headers", FINANCE).await.status, 200);
+    new.sign_in(&estate, "wiki", "/headers", FINANCE).await;
+    new.open("payroll", "/headers").await;
+
+    let untrusted = refused(403, "device_untrusted");
+    let enrolled = refused(503, "evidence_stale");
+    for (ca, crl, want) in [
+        (&["old"][..], &["old"][..], [let_in(), untrusted.clone()]),
+        // The new one without its list: nobody says that its devices are not revoked.
+        (&["old", "new"], &["old"], [let_in(), enrolled]),
+        (&["old", "new"], &["old", "new"], [let_in(), let_in()]),
+        (&["new"], &["new"], [untrusted, let_in()]),
+    ] {
+        assert_eq!(configure(ca, crl), 200, "{ca:?} {crl:?}");
+        let told = [old.told("payroll", "/headers").await, new.told("payroll", "/headers").await];
+        assert_eq!(told, want, "{ca:?} {crl:?}");
+    }
+    assert_eq!(configure(&["new"], &["old", "new"]), 422, "a list of nobody's");
+    assert_eq!(new.told("payroll", "/headers").await, let_in());
+}
+
 #[test]
 fn others_read_what_is_made_and_it_says_what_it_is() {
     let folder = tempfile::tempdir().unwrap();
