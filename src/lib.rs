@@ -75,6 +75,7 @@ pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod development_ca;
 pub mod device;
 pub mod diagnostic;
 pub mod gateway;

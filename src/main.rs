@@ -39,6 +39,8 @@ enum Command {
     Matrix(cli::matrix::MatrixArgs),
     /// Compare two policies: what became reachable and what did not
     Diff(cli::diff::DiffArgs),
+    /// A development authority pair, not for production: issue and revoke device certificates
+    Ca(cli::ca::CaArgs),
     /// Add and change local users
     User(cli::user::UserArgs),
     /// Make a working estate in one folder and run it, on loopback
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Command::Explain(arguments) => cli::explain::run(&arguments),
         Command::Matrix(arguments) => cli::matrix::run(&arguments),
         Command::Diff(arguments) => cli::diff::run(&arguments),
+        Command::Ca(arguments) => cli::ca::run(&arguments),
         Command::User(arguments) => cli::user::run(arguments),
         Command::Demo(arguments) => cli::demo::run(arguments),
     }

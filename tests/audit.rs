@@ -38,6 +38,7 @@ const KEYS: &[&str] = &[
     "auth_age",
     "session",
     "device",
+    "device_authority",
     "device_trust",
     "device_reason",
     "method",

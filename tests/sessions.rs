@@ -4,6 +4,7 @@ mod support;
 
 use reqwest::Method;
 use std::time::Duration;
+use support::pki::{client_params, shown};
 use support::process::Process;
 use support::raw::Talk;
 use support::visitor::{SESSION, Visitor, let_in, refused};
@@ -118,6 +119,43 @@ async fn a_stolen_cookie_opens_nothing_on_another_device_or_host() {
     assert_eq!(gained.open("tickets", "/headers").await.status, 200, "the device counts from now on");
     let events = estate.audit();
     assert!(events.iter().any(|event| event["reason"] == "session_device_changed"), "it is recorded");
+}
+
+#[tokio::test]
+async fn a_cookie_is_bound_to_the_key_and_not_to_the_certificate_or_the_name() {
+    let estate = Estate::start();
+    let [key, other] = [(); 2].map(|()| rcgen::KeyPair::generate().unwrap());
+    let certificate = |authority: &str, key: &rcgen::KeyPair| {
+        let leaf = client_params("ann-laptop").signed_by(key, &estate.issuer(authority)).unwrap();
+        shown(leaf.der().to_vec(), key)
+    };
+    let mut owner = Visitor::showing(&estate, certificate("corporate-ca", &key));
+    assert_eq!(owner.sign_in(&estate, "payroll", "/headers", FINANCE).await.status, 200);
+    for (what, device, want) in [
+        ("renewed with the same key", certificate("corporate-ca", &key), let_in()),
+        (
+            "renewed with a new key",
+            certificate("corporate-ca", &other),
+            refused(401, "session_device_changed"),
+        ),
+        ("the same key, not trusted as far", certificate("mdm-ca", &key), refused(403, "device_not_issued")),
+        ("the same key, a stranger's authority", certificate("ca", &key), refused(403, "device_untrusted")),
+        ("a stranger's of the same name", certificate("ca", &other), refused(401, "session_device_changed")),
+    ] {
+        let mut browser = Visitor::showing(&estate, device);
+        browser.steal(&owner);
+        assert_eq!(browser.told("payroll", "/headers").await, want, "{what}");
+    }
+    // The key makes no difference to a cookie that was made without one.
+    let open = Visitor::signed_in(&estate, Device::None, FINANCE).await;
+    for (device, want) in [
+        (certificate("ca", &other), refused(401, "session_device_changed")),
+        (certificate("corporate-ca", &key), refused(401, "session_device_changed")),
+    ] {
+        let mut browser = Visitor::showing(&estate, device);
+        browser.steal(&open);
+        assert_eq!(browser.told("wiki", "/headers").await, want);
+    }
 }
 
 #[tokio::test]

@@ -111,6 +111,9 @@ pub struct Event {
     /// The device's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
+    /// The authority that issued its certificate, or the trust domain of a workload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_authority: Option<String>,
     /// How far the device was trusted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_trust: Option<DeviceTrust>,
@@ -175,6 +178,7 @@ impl Event {
             auth_age: None,
             session: None,
             device: None,
+            device_authority: None,
             device_trust: None,
             device_reason: None,
             method: None,
@@ -214,6 +218,7 @@ impl Event {
             auth_age: _,
             session,
             device,
+            device_authority,
             device_trust: _,
             device_reason: _,
             method,
@@ -232,7 +237,19 @@ impl Event {
             cut(rule, STRING_LIMIT);
         }
         cut(comment, COMMENT_LIMIT);
-        for text in [request_id, code, resource, rule, subject, provider, session, device, method, host] {
+        for text in [
+            request_id,
+            code,
+            resource,
+            rule,
+            subject,
+            provider,
+            session,
+            device,
+            device_authority,
+            method,
+            host,
+        ] {
             cut(text, STRING_LIMIT);
         }
         if let Some(path) = path

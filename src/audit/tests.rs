@@ -85,6 +85,7 @@ fn an_event_has_the_keys_of_the_contract_and_no_others() {
         provider: Some("workforce".into()),
         session: Some("5f".into()),
         device: Some("laptop-7".into()),
+        device_authority: Some("mdm".into()),
         device_trust: Some(DeviceTrust::Enrolled),
         device_reason: Some(Reason::DeviceExpired.code()),
         method: Some("GET".into()),
@@ -102,8 +103,8 @@ fn an_event_has_the_keys_of_the_contract_and_no_others() {
         "time": "2026-11-23T12:00:00.123456Z", "kind": "decision", "request_id": "0198", "code": "7QK2",
         "decision": "deny", "reason": "device_not_issued", "resource": "payroll", "tier": "high",
         "rule": "policies/resources.yaml:14", "policy": 3, "subject": "a@corp.example", "provider": "workforce",
-        "session": "5f", "device": "laptop-7", "device_trust": "enrolled", "device_reason": "device_expired",
-        "method": "GET", "host": "payroll.corp.example", "path": "/slips", "client": "2001:db8::1",
+        "session": "5f", "device": "laptop-7", "device_authority": "mdm", "device_trust": "enrolled",
+        "device_reason": "device_expired", "method": "GET", "host": "payroll.corp.example", "path": "/slips", "client": "2001:db8::1",
         "status": 403, "bytes_in": 0, "bytes_out": 812, "duration_us": 417,
     });
     assert_eq!(value, expected);

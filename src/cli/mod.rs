@@ -2,6 +2,7 @@
 
 pub mod admin_client;
 pub mod audit_lines;
+pub mod ca;
 pub mod check;
 mod check_rehearsal;
 pub mod demo;

@@ -1,8 +1,9 @@
 //! The folder of the demo: configuration, policies, users and the certificates.
 
-use super::files::{self, Readers};
-use super::pki::{Pki, PkiError};
+use super::pki::Pki;
 use crate::access::{Tier, Timestamp};
+use crate::development_ca::CaError;
+use crate::development_ca::files::{self, Readers};
 use crate::identity::users_file::{self, NewUser};
 use crate::{config, policy};
 use std::fmt::Write as _;
@@ -78,7 +79,7 @@ pub enum EstateError {
     Upstream(#[source] io::Error),
     /// The certificates cannot be made.
     #[error(transparent)]
-    Pki(#[from] PkiError),
+    Pki(#[from] CaError),
     /// A password cannot be hashed.
     #[error("a password cannot be hashed: {0}")]
     Hash(String),

@@ -9,10 +9,8 @@
 mod browser;
 pub mod check;
 mod estate;
-mod files;
-mod leaf;
 mod pki;
 pub mod upstream;
 
 pub use estate::{Estate, EstateError, HOSTS, Options, USERS};
-pub use pki::{Pki, PkiError};
+pub use pki::Pki;

@@ -1,24 +1,19 @@
 //! The development PKI in `certs/`: made once, kept, and renewed when a third of a life is left.
 //!
-//! Keys are written before certificates, and every pair is checked before it is kept, so a run that
-//! was interrupted leaves nothing that the next one believes by mistake.
+//! Invariant: what was revoked stays so, also where `tiergate ca` did it, for as long as its authority.
 
-use super::files::{self, Readers};
-use super::leaf::{self, AUTHORITIES, AuthoritySpec, LeafError, LeafSpec, Purpose};
 use crate::access::Timestamp;
-use p12_keystore::{Certificate as P12Certificate, KeyStore, KeyStoreEntry, PrivateKey, PrivateKeyChain};
-use rcgen::{
-    CertificateRevocationListParams, Issuer, KeyIdMethod, KeyPair, PublicKeyData, RevocationReason,
-    RevokedCertParams, SerialNumber,
+use crate::development_ca::files::{self, Readers};
+use crate::development_ca::{
+    BACKDATE, CaError, DAY, DeviceAuthority, Folder, Leaf, Pair, Purpose, RevocationList, Root, Serial,
 };
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use std::io;
+use rcgen::RevocationReason;
 use std::path::{Path, PathBuf};
-use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::ParsedExtension;
-use x509_parser::prelude::FromDer;
-use x509_parser::revocation_list::CertificateRevocationList;
+
+/// An authority lives for a year, a leaf for 90 days, a revocation list for 30.
+const CA_LIFE: Timestamp = 365 * DAY;
+const LEAF_LIFE: Timestamp = 90 * DAY;
+const CRL_LIFE: Timestamp = 30 * DAY;
 
 /// The certificates of the demo.
 #[derive(Clone, Debug)]
@@ -29,24 +24,70 @@ pub struct Pki {
     pub p12_password: String,
 }
 
-/// Why the development PKI cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum PkiError {
-    /// A file cannot be read or written.
-    #[error("`{0}` cannot be read or written")]
-    File(PathBuf, #[source] io::Error),
-    /// A certificate cannot be described.
-    #[error(transparent)]
-    Leaf(#[from] LeafError),
-    /// A key or certificate cannot be made.
-    #[error("a certificate cannot be made")]
-    Make(#[from] rcgen::Error),
-    /// A `.p12` file cannot be made.
-    #[error("a PKCS #12 file cannot be made: {0}")]
-    P12(String),
-    /// No random numbers.
-    #[error("the system gives no random numbers")]
-    Random,
+/// An authority: its file is `<file>.pem`.
+struct AuthoritySpec {
+    file: &'static str,
+    name: &'static str,
+    local_only: bool,
+    crl: Option<&'static str>,
+    leaves: &'static [LeafSpec],
+}
+
+/// A leaf: its files are `<file>.pem` and `<file>.key`.
+struct LeafSpec {
+    file: &'static str,
+    kind: Kind,
+}
+
+/// What a leaf shows.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Kind {
+    Server,
+    /// With a `.p12` file, for browsers.
+    Device,
+    Revoked,
+    Expired,
+    Workload(&'static str),
+}
+
+/// Everything that is made.
+const AUTHORITIES: &[AuthoritySpec] = &[
+    AuthoritySpec {
+        file: "ca",
+        name: "tiergate demo server CA",
+        local_only: true,
+        crl: None,
+        leaves: &[LeafSpec { file: "server", kind: Kind::Server }],
+    },
+    devices(
+        DeviceAuthority::Corporate,
+        &[
+            LeafSpec { file: "issued", kind: Kind::Device },
+            LeafSpec { file: "revoked", kind: Kind::Revoked },
+            LeafSpec { file: "expired", kind: Kind::Expired },
+        ],
+    ),
+    devices(DeviceAuthority::Mdm, &[LeafSpec { file: "enrolled", kind: Kind::Device }]),
+    AuthoritySpec {
+        file: "workload-ca",
+        name: "tiergate demo workload CA",
+        local_only: false,
+        crl: None,
+        leaves: &[LeafSpec {
+            file: "service",
+            kind: Kind::Workload("spiffe://corp.example/ns/billing/sa/sync"),
+        }],
+    },
+];
+
+const fn devices(authority: DeviceAuthority, leaves: &'static [LeafSpec]) -> AuthoritySpec {
+    AuthoritySpec {
+        file: authority.file(),
+        name: authority.common_name(),
+        local_only: false,
+        crl: Some(authority.crl()),
+        leaves,
+    }
 }
 
 impl Pki {
@@ -55,240 +96,104 @@ impl Pki {
     /// # Errors
     ///
     /// Where a file cannot be read or written, or a certificate not be made.
-    pub fn prepare(folder: &Path, hosts: &[&str], now: Timestamp) -> Result<Self, PkiError> {
-        files::private_folder(folder).map_err(|error| PkiError::File(folder.to_owned(), error))?;
-        let password_file = folder.join("p12-password.txt");
-        let p12_password = if let Some(text) = read(&password_file)? {
+    pub fn prepare(folder: &Path, hosts: &[&str], now: Timestamp) -> Result<Self, CaError> {
+        let certs = Folder::make(folder)?;
+        let p12_password = if let Some(text) = certs.read("p12-password.txt")? {
             text.trim().to_owned()
         } else {
-            let word = files::random_word().map_err(|_| PkiError::Random)?;
-            write(&password_file, format!("{word}\n").as_bytes(), Readers::Owner)?;
+            let word = files::random_word().map_err(|_| CaError::Random)?;
+            certs.write("p12-password.txt", format!("{word}\n").as_bytes(), Readers::Owner)?;
             word
         };
         let pki = Self { folder: folder.to_owned(), p12_password };
         for spec in AUTHORITIES {
-            pki.authority(spec, hosts, now)?;
+            pki.authority(&certs, spec, hosts, now)?;
         }
         Ok(pki)
     }
 
-    fn path(&self, file: &str, extension: &str) -> PathBuf {
-        self.folder.join(format!("{file}.{extension}"))
-    }
-
-    fn authority(&self, spec: &AuthoritySpec, hosts: &[&str], now: Timestamp) -> Result<(), PkiError> {
-        let ca = match self.pair(spec.file)? {
-            Some(pair) if !pair.wears_out(now) => pair,
+    fn authority(
+        &self,
+        certs: &Folder,
+        spec: &AuthoritySpec,
+        hosts: &[&str],
+        now: Timestamp,
+    ) -> Result<(), CaError> {
+        let AuthoritySpec { file, name, local_only, crl, leaves } = *spec;
+        let ca = match certs.pair(file)? {
+            Some(pair) if !pair.made.wears_out(now) => pair,
             Some(_) | None => {
-                let key = KeyPair::generate()?;
-                let params = leaf::authority_params(spec, serial()?, now)?;
-                let der = params.self_signed(&key)?.der().clone();
-                self.store(spec.file, key, der)?
+                let root = Root { name, local_only, from: now - BACKDATE, until: now + CA_LIFE };
+                let pair = Pair::root(&root)?;
+                certs.store(file, &pair)?;
+                pair
             }
         };
-        let issuer = Issuer::from_ca_cert_der(&ca.der, &ca.key)?;
         let mut revoked = Vec::new();
-        for leaf in spec.leaves {
-            let pair = self.leaf(leaf, &ca, &issuer, hosts, now)?;
-            if leaf.revoked {
-                revoked.push(pair.serial);
+        for leaf in leaves {
+            let pair = self.leaf(certs, leaf, &ca, hosts, now)?;
+            if leaf.kind == Kind::Revoked {
+                revoked.push(pair.made.serial);
             }
         }
-        match spec.crl {
-            Some(file) => self.crl(file, &ca, &issuer, &revoked, now),
-            None => Ok(()),
-        }
+        crl.map_or(Ok(()), |crl| list(certs, crl, &ca, &revoked, now))
     }
 
     fn leaf(
         &self,
+        certs: &Folder,
         spec: &LeafSpec,
         ca: &Pair,
-        issuer: &Issuer<'_, &KeyPair>,
         hosts: &[&str],
         now: Timestamp,
-    ) -> Result<Pair, PkiError> {
-        let kept = self.pair(spec.file)?.filter(|pair| {
+    ) -> Result<Pair, CaError> {
+        let LeafSpec { file, kind } = *spec;
+        let kept = certs.pair(file)?.filter(|pair| {
             // The expired one is meant to be.
-            pair.issuer_key == ca.own_key && (spec.purpose == Purpose::ExpiredDevice || !pair.wears_out(now))
+            pair.made.is_of(&ca.made) && (kind == Kind::Expired || !pair.made.wears_out(now))
         });
         let fresh = kept.is_none();
         let pair = if let Some(pair) = kept {
             pair
         } else {
-            let key = KeyPair::generate()?;
-            let params = leaf::leaf_params(spec, hosts, serial()?, now)?;
-            let der = params.signed_by(&key, issuer)?.der().clone();
-            self.store(spec.file, key, der)?
+            let pair = ca.sign(&describe(spec, hosts, now))?;
+            certs.store(file, &pair)?;
+            pair
         };
-        let p12 = self.path(spec.file, "p12");
-        if spec.p12 && (fresh || !p12.exists()) {
-            write(&p12, &self.pkcs12(spec.file, &pair, ca)?, Readers::Owner)?;
+        let p12 = format!("{file}.p12");
+        if kind == Kind::Device && (fresh || !certs.has(&p12)) {
+            certs.write(&p12, &pair.pkcs12(file, ca, &self.p12_password)?, Readers::Owner)?;
         }
         Ok(pair)
     }
-
-    /// Both files, if they are there and belong to each other.
-    fn pair(&self, file: &str) -> Result<Option<Pair>, PkiError> {
-        let (Some(pem), Some(key)) = (read(&self.path(file, "pem"))?, read(&self.path(file, "key"))?) else {
-            return Ok(None);
-        };
-        let (Ok(der), Ok(key)) = (CertificateDer::from_pem_slice(pem.as_bytes()), KeyPair::from_pem(&key))
-        else {
-            return Ok(None);
-        };
-        Ok(Pair::new(key, der))
-    }
-
-    fn store(&self, file: &str, key: KeyPair, der: CertificateDer<'static>) -> Result<Pair, PkiError> {
-        write(&self.path(file, "key"), key.serialize_pem().as_bytes(), Readers::Owner)?;
-        write(&self.path(file, "pem"), pem("CERTIFICATE", &der).as_bytes(), Readers::Anybody)?;
-        Pair::new(key, der).ok_or(PkiError::Make(rcgen::Error::CouldNotParseCertificate))
-    }
-
-    /// The key and the chain for a browser's or a system's key store, in the algorithms that NSS,
-    /// OpenSSL 3 and Windows all read: PBES2 with AES-256, and a SHA-256 MAC.
-    fn pkcs12(&self, name: &str, pair: &Pair, ca: &Pair) -> Result<Vec<u8>, PkiError> {
-        let failed = |error: p12_keystore::error::Error| PkiError::P12(error.to_string());
-        let key = PrivateKey::from_der(pair.key.serialized_der()).map_err(failed)?;
-        let chain = [
-            P12Certificate::from_der(&pair.der).map_err(failed)?,
-            P12Certificate::from_der(&ca.der).map_err(failed)?,
-        ];
-        let mut store = KeyStore::new();
-        store.add_entry(name, KeyStoreEntry::PrivateKeyChain(PrivateKeyChain::new(name, key, chain)));
-        store.writer(&self.p12_password).write().map_err(failed)
-    }
-
-    /// The revocation list, made anew where it is not this authority's, lacks a certificate or wears out.
-    fn crl(
-        &self,
-        file: &str,
-        ca: &Pair,
-        issuer: &Issuer<'_, &KeyPair>,
-        revoked: &[Vec<u8>],
-        now: Timestamp,
-    ) -> Result<(), PkiError> {
-        let path = self.folder.join(file);
-        if read(&path)?.is_some_and(|text| crl_is_good(&text, ca, revoked, now)) {
-            return Ok(());
-        }
-        let at = leaf::moment(now)?;
-        let list = CertificateRevocationListParams {
-            this_update: leaf::moment(now - 60)?,
-            next_update: leaf::moment(now + leaf::CRL_LIFE)?,
-            // Ever growing, as the standard asks.
-            crl_number: SerialNumber::from(u64::try_from(now).unwrap_or(1)),
-            issuing_distribution_point: None,
-            revoked_certs: revoked
-                .iter()
-                .map(|serial| RevokedCertParams {
-                    serial_number: SerialNumber::from_slice(serial),
-                    revocation_time: at,
-                    reason_code: Some(RevocationReason::KeyCompromise),
-                    invalidity_date: None,
-                })
-                .collect(),
-            key_identifier_method: KeyIdMethod::Sha256,
-        };
-        write(&path, list.signed_by(issuer)?.pem()?.as_bytes(), Readers::Anybody)
-    }
 }
 
-/// A certificate with its key.
-struct Pair {
-    key: KeyPair,
-    der: CertificateDer<'static>,
-    serial: Vec<u8>,
-    /// Key identifiers: of its own key, and of the key that signed it.
-    own_key: Option<Vec<u8>>,
-    issuer_key: Option<Vec<u8>>,
-    from: Timestamp,
-    until: Timestamp,
-}
-
-impl Pair {
-    /// `None` where the certificate cannot be read or is another key's.
-    fn new(key: KeyPair, der: CertificateDer<'static>) -> Option<Self> {
-        let (serial, own_key, issuer_key, from, until) = {
-            let (_, parsed) = X509Certificate::from_der(&der).ok()?;
-            if parsed.public_key().raw != key.subject_public_key_info() {
-                return None;
-            }
-            let mut own_key = None;
-            let mut issuer_key = None;
-            for extension in parsed.iter_extensions() {
-                if let ParsedExtension::SubjectKeyIdentifier(id) = extension.parsed_extension() {
-                    own_key = Some(id.0.to_vec());
-                }
-                if let ParsedExtension::AuthorityKeyIdentifier(id) = extension.parsed_extension() {
-                    issuer_key = id.key_identifier.as_ref().map(|id| id.0.to_vec());
-                }
-            }
-            let validity = parsed.validity();
-            let (from, until) = (validity.not_before.timestamp(), validity.not_after.timestamp());
-            (parsed.raw_serial().to_vec(), own_key, issuer_key, from, until)
-        };
-        Some(Self { key, der, serial, own_key, issuer_key, from, until })
-    }
-
-    fn wears_out(&self, now: Timestamp) -> bool {
-        wears_out(self.from, self.until, now)
-    }
-}
-
-/// Whether less than a third of a life is left.
-fn wears_out(from: Timestamp, until: Timestamp, now: Timestamp) -> bool {
-    now < from || until.saturating_sub(now) < until.saturating_sub(from) / 3
-}
-
-fn crl_is_good(text: &str, ca: &Pair, revoked: &[Vec<u8>], now: Timestamp) -> bool {
-    let Ok(der) = rustls::pki_types::CertificateRevocationListDer::from_pem_slice(text.as_bytes()) else {
-        return false;
+fn describe<'a>(spec: &LeafSpec, hosts: &'a [&'a str], now: Timestamp) -> Leaf<'a> {
+    let LeafSpec { file, kind } = *spec;
+    let (purpose, from, until) = match kind {
+        Kind::Server => (Purpose::Server(hosts), now - BACKDATE, now + LEAF_LIFE),
+        Kind::Device | Kind::Revoked => (Purpose::Device, now - BACKDATE, now + LEAF_LIFE),
+        Kind::Expired => (Purpose::Device, now - LEAF_LIFE, now - DAY),
+        Kind::Workload(id) => (Purpose::Workload(id), now - BACKDATE, now + LEAF_LIFE),
     };
-    let Ok((_, list)) = CertificateRevocationList::from_der(&der) else { return false };
-    let signer = list.extensions().iter().find_map(|extension| {
-        let ParsedExtension::AuthorityKeyIdentifier(id) = extension.parsed_extension() else { return None };
-        id.key_identifier.as_ref().map(|id| id.0.to_vec())
-    });
-    let fresh = list
-        .next_update()
-        .is_some_and(|next| !wears_out(list.last_update().timestamp(), next.timestamp(), now));
-    let listed = |serial: &Vec<u8>| {
-        list.iter_revoked_certificates().any(|entry| entry.raw_serial() == serial.as_slice())
-    };
-    signer.is_some() && signer == ca.own_key && fresh && revoked.iter().all(listed)
+    Leaf { name: file, purpose, from, until }
 }
 
-/// 127 random bits, positive, never zero in front.
-fn serial() -> Result<SerialNumber, PkiError> {
-    let mut bytes = [0_u8; 16];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| PkiError::Random)?;
-    if let Some(first) = bytes.first_mut() {
-        *first = (*first & 0x7f) | 0x40;
+/// The revocation list, made anew where it is not this authority's, lacks a certificate or wears out.
+fn list(certs: &Folder, file: &str, ca: &Pair, revoked: &[Serial], now: Timestamp) -> Result<(), CaError> {
+    let kept = certs.read(file)?.and_then(|text| RevocationList::read(&text));
+    let kept = kept.filter(|list| list.is_of(&ca.made));
+    if kept
+        .as_ref()
+        .is_some_and(|list| !list.wears_out(now) && revoked.iter().all(|serial| list.since(serial).is_some()))
+    {
+        return Ok(());
     }
-    Ok(SerialNumber::from_slice(&bytes))
-}
-
-fn pem(label: &str, der: &[u8]) -> String {
-    use base64::Engine as _;
-    let text = base64::engine::general_purpose::STANDARD.encode(der);
-    let mut out = format!("-----BEGIN {label}-----\n");
-    for (at, letter) in text.chars().enumerate() {
-        if at > 0 && at % 64 == 0 {
-            out.push('\n');
-        }
-        out.push(letter);
+    let mut list = kept.unwrap_or_default();
+    for serial in revoked {
+        list.add(serial, now, Some(RevocationReason::KeyCompromise));
     }
-    out + &format!("\n-----END {label}-----\n")
-}
-
-fn read(path: &Path) -> Result<Option<String>, PkiError> {
-    files::read(path).map_err(|error| PkiError::File(path.to_owned(), error))
-}
-
-fn write(path: &Path, content: &[u8], readers: Readers) -> Result<(), PkiError> {
-    files::write(path, content, readers).map_err(|error| PkiError::File(path.to_owned(), error))
+    certs.write(file, list.renew(ca, now, CRL_LIFE)?.as_bytes(), Readers::Anybody)
 }
 
 #[cfg(test)]
@@ -296,11 +201,14 @@ mod tests {
     use super::*;
     use crate::access::DeviceTrust;
     use crate::config::{Authority, TrustDomain};
+    use crate::development_ca::Revoking;
     use crate::device::{Evidence, Presented, TrustStore};
+    use p12_keystore::KeyStore;
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject;
     use std::os::unix::fs::PermissionsExt;
 
     const NOW: Timestamp = 1_800_000_000;
-    const DAY: i64 = 86_400;
 
     fn everything(folder: &Path) -> Vec<(String, Vec<u8>)> {
         let mut files = std::fs::read_dir(folder)
@@ -400,6 +308,64 @@ mod tests {
         let (name, chain) = store.private_key_chain().unwrap();
         assert_eq!((name, chain.certs().len()), ("issued", 2));
         assert!(open("guess").is_err());
+    }
+
+    #[test]
+    fn what_was_revoked_by_hand_stays_revoked_when_the_list_is_renewed() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        Pki::prepare(folder, &[], NOW).unwrap();
+        let issued = Revoking::Device("issued".parse().unwrap());
+        Folder::open(folder).unwrap().revoke(&issued, 30, NOW).unwrap();
+        let list = std::fs::read(folder.join("corporate.crl")).unwrap();
+        for later in [0, 21 * DAY] {
+            Pki::prepare(folder, &[], NOW + later).unwrap();
+            for file in ["issued", "revoked"] {
+                assert_eq!(judge(folder, file, NOW + later).2, "device_revoked", "{file} after {later}");
+            }
+        }
+        assert_ne!(list, std::fs::read(folder.join("corporate.crl")).unwrap(), "it was renewed");
+    }
+
+    #[test]
+    fn the_authorities_and_certificates_of_an_earlier_version_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let earlier = |name: &str| {
+            let mut params = rcgen::CertificateParams::default();
+            params.distinguished_name.push(rcgen::DnType::OrganizationName, "tiergate demo");
+            params.distinguished_name.push(rcgen::DnType::CommonName, name);
+            params.not_before = time::OffsetDateTime::from_unix_timestamp(NOW - 60).unwrap();
+            params.not_after = time::OffsetDateTime::from_unix_timestamp(NOW + 90 * DAY).unwrap();
+            params.use_authority_key_identifier_extension = true;
+            params
+        };
+        let [ca_key, key] = [(); 2].map(|()| rcgen::KeyPair::generate().unwrap());
+        let mut ca = earlier("tiergate demo corporate device CA");
+        ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
+        ca.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
+        let mut leaf = earlier("issued");
+        leaf.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
+        leaf.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+        let certificate = ca.self_signed(&ca_key).unwrap();
+        let leaf = leaf.signed_by(&key, &rcgen::Issuer::from_params(&ca, &ca_key)).unwrap();
+        for (name, text) in [
+            ("corporate-ca.pem", certificate.pem()),
+            ("corporate-ca.key", ca_key.serialize_pem()),
+            ("issued.pem", leaf.pem()),
+            ("issued.key", key.serialize_pem()),
+        ] {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+        Pki::prepare(folder, &[], NOW).unwrap();
+        for (name, text) in [("corporate-ca.pem", certificate.pem()), ("issued.pem", leaf.pem())] {
+            assert_eq!(std::fs::read_to_string(folder.join(name)).unwrap(), text, "{name}");
+        }
+        assert_eq!(judge(folder, "issued", NOW).1, DeviceTrust::Issued);
+        // And what manages such a folder takes them for what they are.
+        let issued = Revoking::Device("issued".parse().unwrap());
+        Folder::open(folder).unwrap().revoke(&issued, 30, NOW).unwrap();
+        assert_eq!(judge(folder, "issued", NOW).2, "device_revoked");
     }
 
     #[test]

@@ -102,6 +102,7 @@ impl Record {
         self.event.session = who.session_id();
         let device = judged.device();
         self.event.device = device.id.map(str::to_owned);
+        self.event.device_authority = judged.authority.as_deref().map(str::to_owned);
         self.event.device_trust = Some(device.trust);
         self.event.device_reason = device.lowered.map(Reason::code);
     }

@@ -4,9 +4,7 @@ use super::scene::{Failures, Scene};
 use crate::support::pki::{client_params, shown, shown_with_chain, unknown_extension, version_1};
 use crate::support::raw::exchange;
 use crate::support::{Browser, Device, Tls};
-use rcgen::{
-    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::sign::CertifiedKey;
 use std::sync::Arc;
 
@@ -72,16 +70,10 @@ async fn a_client_certificate_is_plain_and_signed_or_counts_for_nothing() {
     };
     let good = corporate(|_| {});
     let plain = good.cert[0].to_vec();
-    let own_ca = |name: &str| {
-        let mut params = client_params(name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        params
-    };
     let imposter = {
-        let mut params = own_ca("tiergate demo corporate device CA");
-        params.distinguished_name.push(rcgen::DnType::OrganizationName, "tiergate demo");
-        let issuer = Issuer::new(params, KeyPair::generate().unwrap());
+        // Everything is the authority's, its key's identifier included, but for the key.
+        let authority = estate.read("certs/corporate-ca.pem");
+        let issuer = Issuer::from_ca_cert_pem(&authority, KeyPair::generate().unwrap()).unwrap();
         shown(with(|_| {}).signed_by(&key, &issuer).unwrap().der().to_vec(), &key)
     };
     let by_a_leaf = {

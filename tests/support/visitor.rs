@@ -4,6 +4,8 @@
 use super::{DEADLINE, Device, Estate, Tls};
 use reqwest::header::{self, HeaderMap};
 use reqwest::{Client, Method, RequestBuilder};
+use rustls::ClientConfig;
+use rustls::sign::CertifiedKey;
 use std::collections::BTreeMap;
 use url::Url;
 
@@ -35,8 +37,17 @@ pub struct Answer {
 impl Visitor {
     /// A browser without cookies.
     pub fn new(estate: &Estate, device: Device) -> Self {
+        Self::over(estate, estate.tls(device, Tls::H2))
+    }
+
+    /// A browser without cookies on a device that shows this certificate.
+    pub fn showing(estate: &Estate, shown: CertifiedKey) -> Self {
+        Self::over(estate, estate.tls_showing(Some(shown), Tls::H2))
+    }
+
+    fn over(estate: &Estate, tls: ClientConfig) -> Self {
         let mut client = Client::builder()
-            .tls_backend_preconfigured(estate.tls(device, Tls::H2))
+            .tls_backend_preconfigured(tls)
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(DEADLINE);

@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// Who may read a file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Readers {
+pub(crate) enum Readers {
     /// Its owner.
     Owner,
     /// Anybody on the machine.
@@ -15,7 +15,7 @@ pub(super) enum Readers {
 }
 
 /// Replaces a file as a whole.
-pub(super) fn write(path: &Path, content: &[u8], readers: Readers) -> io::Result<()> {
+pub(crate) fn write(path: &Path, content: &[u8], readers: Readers) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let beside = path.with_file_name(name);
@@ -40,12 +40,12 @@ pub(super) fn write(path: &Path, content: &[u8], readers: Readers) -> io::Result
 }
 
 /// Makes a folder that only its owner can look into, with those above it.
-pub(super) fn private_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// The text of a file, or `None` where there is no file.
-pub(super) fn read(path: &Path) -> io::Result<Option<String>> {
+pub(crate) fn read(path: &Path) -> io::Result<Option<String>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -54,7 +54,7 @@ pub(super) fn read(path: &Path) -> io::Result<Option<String>> {
 }
 
 /// A random word of 100 bits that is easy to read and to type: `k3m9x-…`.
-pub(super) fn random_word() -> Result<String, aws_lc_rs::error::Unspecified> {
+pub(crate) fn random_word() -> Result<String, aws_lc_rs::error::Unspecified> {
     const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     let mut bytes = [0_u8; 20];
     aws_lc_rs::rand::fill(&mut bytes)?;
