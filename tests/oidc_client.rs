@@ -10,11 +10,8 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
-use tiergate::config::{
-    self, Audit, Config, Identity, Limits, Listen, Logs, OidcConfig, OnFailure, ProviderKind, SecretSource,
-    Sessions, Tls,
-};
+use tiergate::config;
+use tiergate::diagnostic::Source;
 use tiergate::identity::{Answer, Ask, Identified, Kind, OidcError, OidcProvider, Providers};
 
 const REDIRECT: &str = "https://login.localhost/callback";
@@ -54,61 +51,26 @@ fn start() -> Idp {
 }
 
 fn load(idp: &Idp, previous: Option<&Providers>) -> Providers {
-    let oidc = OidcConfig {
-        issuer: idp.issuer.clone(),
-        client_id: "tiergate".into(),
-        client_secret: Some(SecretSource::File(idp.secret.path().into())),
-        scopes: vec!["email".into(), "profile".into()],
-        groups_claim: "groups".into(),
-        mfa_values: vec!["otp".into()],
-        step_up_acr: vec!["urn:mfa".into()],
-        ca: None,
-        bearer_audiences: Vec::new(),
-    };
-    let provider = config::Provider {
-        name: "workforce".into(),
-        title: "Corp".into(),
-        kind: ProviderKind::Oidc(Box::new(oidc)),
-    };
-    Providers::load(&config_with(provider), previous).unwrap()
-}
-
-fn config_with(provider: config::Provider) -> Config {
-    let second = Duration::from_secs(1);
-    Config {
-        listen: Listen { https: Vec::new(), http: Vec::new(), admin: None, proxy_protocol: Vec::new() },
-        tls: Tls { only_tls13: false, certificates: Vec::new(), hsts: None },
-        authorities: Vec::new(),
-        trust_domains: Vec::new(),
-        identity: Identity { login_host: "login.localhost".into(), providers: vec![provider] },
-        sessions: Sessions { max_age: second, idle_timeout: second },
-        state: "state".into(),
-        audit: Audit {
-            path: "audit".into(),
-            deny_on_failure: OnFailure { high: true, low: false, open: false },
-        },
-        admin_token: None,
-        upstreams: BTreeMap::new(),
-        policies: "policies".into(),
-        shadow: None,
-        reload_guard: None,
-        limits: Limits {
-            handshake_timeout: second,
-            header_timeout: second,
-            idle_timeout: second,
-            stall_timeout: second,
-            min_rate: 0,
-            max_headers: 1,
-            max_header_bytes: 1,
-            max_target_bytes: 1,
-            max_body_bytes: None,
-            max_connections_per_address: 1,
-            max_connections: 1,
-            max_streams: 1,
-            drain_timeout: second,
-        },
-        logs: Logs { json: false, filter: String::new() },
-    }
+    let text = format!(
+        "version: 1
+listen: {{ https: 127.0.0.1:8443 }}
+tls: {{ certificates: [{{ cert: unused.pem, key: unused.key }}] }}
+identity:
+  login_host: login.localhost
+  providers:
+    - name: workforce
+      type: oidc
+      issuer: {}
+      client_id: tiergate
+      client_secret: {{ file: {} }}
+      mfa_values: [otp]
+      step_up_acr: [urn:mfa]
+",
+        idp.issuer,
+        idp.secret.path().display()
+    );
+    let config = config::resolve(&Source { path: "tiergate.yaml".into(), text }).unwrap();
+    Providers::load(&config, previous).unwrap()
 }
 
 fn oidc(providers: &Providers) -> Arc<OidcProvider> {
