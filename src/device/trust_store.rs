@@ -261,9 +261,9 @@ fn ca_certificate(der: &[u8]) -> Result<CaCertificate, LoadError> {
         LoadError::Certificate(match error {
             certificate::EvidenceError::NotVersion3 => "it is not of version 3",
             certificate::EvidenceError::TooLarge => "it is too large",
-            certificate::EvidenceError::Empty
-            | certificate::EvidenceError::TooLong
-            | certificate::EvidenceError::Malformed => "it cannot be parsed",
+            certificate::EvidenceError::Empty | certificate::EvidenceError::Malformed => {
+                "it cannot be parsed"
+            }
         })
     })?;
     let path_len = match parsed.basic_constraints() {

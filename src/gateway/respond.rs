@@ -85,6 +85,16 @@ pub const fn status(reason: Reason) -> StatusCode {
         | Reason::DeviceExpired
         | Reason::DeviceUntrusted
         | Reason::DeviceUnfit
+        | Reason::DeviceAuthorityExpired
+        | Reason::DeviceNoClientAuth
+        | Reason::DeviceNoDigitalSignature
+        | Reason::DeviceCriticalExtension
+        | Reason::DeviceChainTooLong
+        | Reason::DeviceWeakKey
+        | Reason::DeviceWeakSignature
+        | Reason::DeviceUnnamed
+        | Reason::DeviceLifetime
+        | Reason::DeviceExtensionMissing
         | Reason::NotAllowed
         | Reason::ServiceNotListed
         | Reason::CrossOrigin => StatusCode::FORBIDDEN,

@@ -88,6 +88,16 @@ pub(super) const fn sort(reason: Reason) -> Sort {
         | Reason::DeviceExpired
         | Reason::DeviceUntrusted
         | Reason::DeviceUnfit
+        | Reason::DeviceAuthorityExpired
+        | Reason::DeviceNoClientAuth
+        | Reason::DeviceNoDigitalSignature
+        | Reason::DeviceCriticalExtension
+        | Reason::DeviceChainTooLong
+        | Reason::DeviceWeakKey
+        | Reason::DeviceWeakSignature
+        | Reason::DeviceUnnamed
+        | Reason::DeviceLifetime
+        | Reason::DeviceExtensionMissing
         | Reason::NotAllowed
         | Reason::ServiceNotListed
         | Reason::CrossOrigin => Sort::Refused,
@@ -115,7 +125,18 @@ pub const fn step(reason: Reason) -> &'static str {
         Reason::DeviceNotIssued => "use a company-issued device",
         Reason::DeviceRevoked => "get a new device certificate: this one was revoked",
         Reason::DeviceExpired => "renew the device certificate",
-        Reason::DeviceUntrusted | Reason::DeviceUnfit => "get a valid device certificate",
+        Reason::DeviceAuthorityExpired => "wait: the device authority is out of date",
+        Reason::DeviceUntrusted
+        | Reason::DeviceUnfit
+        | Reason::DeviceNoClientAuth
+        | Reason::DeviceNoDigitalSignature
+        | Reason::DeviceCriticalExtension
+        | Reason::DeviceChainTooLong
+        | Reason::DeviceWeakKey
+        | Reason::DeviceWeakSignature
+        | Reason::DeviceUnnamed
+        | Reason::DeviceLifetime
+        | Reason::DeviceExtensionMissing => "get a valid device certificate",
         Reason::EvidenceStale => "wait: device checks are out of date",
         Reason::AccountDisabled => "ask for your account to be enabled",
         Reason::NotAllowed | Reason::DeniedByRule | Reason::ServiceNotListed => "not granted to you",
