@@ -1,5 +1,6 @@
 //! `tiergate.yaml`: how tiergate runs. From text to a typed [`Config`].
 
+mod authority;
 mod identity;
 mod listen;
 mod raw;
@@ -8,12 +9,12 @@ mod resolve;
 mod schema;
 mod upstreams;
 
+pub use authority::{Authority, Identities, IdentityKind, RequiredExtension};
 pub use rehearsal::{MostDenied, ReloadGuard, ShadowConfig};
 pub use resolve::{policies_folder, resolve};
 pub use schema::schema;
 pub use upstreams::TEMPLATE_FIELDS;
 
-use crate::access::DeviceTrust;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -121,19 +122,6 @@ pub struct CertificateFiles {
     pub cert: PathBuf,
     /// The private key.
     pub key: PathBuf,
-}
-
-/// An authority whose device certificates are believed, up to a stated trust.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Authority {
-    /// Its unique name.
-    pub name: String,
-    /// Its certificates and intermediates, PEM.
-    pub ca: Vec<PathBuf>,
-    /// The most that one of its certificates is trusted.
-    pub grants: DeviceTrust,
-    /// Its revocation lists, PEM or DER.
-    pub crl: Vec<PathBuf>,
 }
 
 /// A SPIFFE trust domain whose workload certificates are believed.

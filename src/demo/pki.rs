@@ -320,6 +320,7 @@ mod tests {
             ca: vec![folder.join(format!("{name}-ca.pem"))],
             grants,
             crl: vec![folder.join(format!("{name}.crl"))],
+            ..Authority::default()
         };
         TrustStore::load(
             &[authority("corporate", DeviceTrust::Issued), authority("mdm", DeviceTrust::Enrolled)],

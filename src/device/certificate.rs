@@ -1,6 +1,6 @@
 //! One certificate, parsed: what matters of it for trust, owned, so that nothing is parsed twice.
 
-use super::identity::{self, DeviceId};
+use super::identity::DeviceNames;
 use super::workload::{self, SpiffeId};
 use crate::access::{Reason, Timestamp};
 use x509_parser::certificate::X509Certificate;
@@ -67,8 +67,8 @@ pub(super) struct Leaf {
     pub(super) validity: Window,
     /// Why its extensions or its key make it unfit to identify a client by a signature, where they do.
     pub(super) fault: Option<Reason>,
-    /// The device it names, where it names one.
-    pub(super) device: Option<DeviceId>,
+    /// What it calls the device, in every place that can name one.
+    pub(super) names: DeviceNames,
     /// The workload it names, where it names one.
     pub(super) workload: Option<SpiffeId>,
     pub(super) key_digest: [u8; 32],
@@ -106,7 +106,7 @@ pub(super) fn leaf(certificate: &X509Certificate<'_>) -> Leaf {
     Leaf {
         validity: validity(certificate),
         fault: fault(certificate),
-        device: identity::device_id(certificate).ok(),
+        names: DeviceNames::read(certificate),
         workload: workload::svid_id(&uris),
         key_digest,
     }

@@ -184,8 +184,13 @@ impl Evidence {
         if let Some(fault) = self.leaf.fault {
             return refused(fault);
         }
-        let named = self.leaf.device.as_ref().filter(|id| !(path.constrained && id.from_subject));
-        let Some(id) = named else { return refused(Reason::DeviceUnnamed) };
+        let Ok(id) = self.leaf.names.pick(&authority.identity, path.constrained) else {
+            return refused(Reason::DeviceUnnamed);
+        };
+        let id = Some(Arc::from(id));
+        if let Some(unmet) = authority.demands.unmet(&self.leaf, &self.certificate) {
+            return Judgement { id, ..refused(unmet) };
+        }
         let (trust, lowered) = match path.revocation {
             Revocation::Revoked => (DeviceTrust::None, Some(Reason::DeviceRevoked)),
             Revocation::Stale(_) if authority.grants > DeviceTrust::Enrolled => {
@@ -193,7 +198,7 @@ impl Evidence {
             }
             Revocation::Unchecked | Revocation::Good(_) | Revocation::Stale(_) => (authority.grants, None),
         };
-        Judgement { trust, lowered, id: Some(id.text.as_str().into()), ..refused(Reason::DeviceUnfit) }
+        Judgement { trust, lowered, id, ..refused(Reason::DeviceUnfit) }
     }
 
     /// Whose dates do not hold, the leaf's or those of an authority that issued it.
