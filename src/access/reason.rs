@@ -86,6 +86,26 @@ reasons! {
     PostureStale => "posture_stale",
     /// The device is not kept as the tier asks: its system is too old, or something required does not hold.
     PostureFailed => "posture_failed",
+    /// A certificate of the device's authority is expired or not valid yet.
+    DeviceAuthorityExpired => "device_authority_expired",
+    /// The device certificate is not said to be for `clientAuth`.
+    DeviceNoClientAuth => "device_no_client_auth",
+    /// The device certificate is not said to be for digital signatures.
+    DeviceNoDigitalSignature => "device_no_digital_signature",
+    /// The device certificate has a critical extension that is not understood.
+    DeviceCriticalExtension => "device_critical_extension",
+    /// More certificates were sent than a chain has.
+    DeviceChainTooLong => "device_chain_too_long",
+    /// The device certificate has a key that is too weak, or of a kind that is not known.
+    DeviceWeakKey => "device_weak_key",
+    /// The device certificate was signed in a way that is too weak, or not known.
+    DeviceWeakSignature => "device_weak_signature",
+    /// The device certificate names no device, more than one, or one malformed.
+    DeviceUnnamed => "device_unnamed",
+    /// The device certificate is valid for longer than its authority may make it.
+    DeviceLifetime => "device_lifetime",
+    /// The device certificate lacks a purpose or an extension that its authority must write.
+    DeviceExtensionMissing => "device_extension_missing",
     /// What would prove the device's state is too old or missing.
     EvidenceStale => "evidence_stale",
 

@@ -1,8 +1,7 @@
-//! Sockets, TLS, and whose certificates are believed.
+//! Sockets, TLS, and whose workload certificates are believed.
 
 use super::resolve::Reader;
-use super::{Authority, CertificateFiles, Listen, Tls, TrustDomain, raw};
-use crate::access::DeviceTrust;
+use super::{CertificateFiles, Listen, Tls, TrustDomain, raw};
 use crate::text::name::is_trust_domain;
 use crate::text::yaml::{At, Key};
 use ipnet::IpNet;
@@ -97,31 +96,6 @@ impl Reader<'_> {
         let cert = self.needed(cert, "cert", pair.span.clone()).map(|text| self.path(&text));
         let key = self.needed(key, "key", pair.span).map(|text| self.path(&text));
         Some(CertificateFiles { cert: cert?, key: key? })
-    }
-
-    pub(super) fn authorities(&mut self, authorities: Key<Vec<At<raw::Authority>>>) -> Vec<Authority> {
-        let list = authorities.0.map_or_else(Vec::new, |list| self.not_empty(list, "authorities"));
-        let mut seen = HashMap::new();
-        let mut authorities = Vec::with_capacity(list.len());
-        for At { value: raw::Authority { name, ca, grants, crl }, span } in list {
-            let name = self.unique_name(name, "an authority", span.clone(), &mut seen);
-            if !ca.is_stated() {
-                self.error("Y0105", span.clone(), "missing key `ca`", "the authority's certificates, PEM");
-            }
-            let ca = self.texts(ca, "ca");
-            let crl = self.texts(crl, "crl");
-            let words = [("issued", DeviceTrust::Issued), ("enrolled", DeviceTrust::Enrolled)];
-            let grants =
-                self.needed(grants, "grants", span).and_then(|text| self.word(&text, "device trust", &words));
-            authorities.push(Authority {
-                name,
-                ca: self.paths(&ca),
-                // What cannot be read grants nothing; the file is refused anyway.
-                grants: grants.unwrap_or(DeviceTrust::None),
-                crl: self.paths(&crl),
-            });
-        }
-        authorities
     }
 
     pub(super) fn trust_domains(&mut self, workloads: raw::Workloads) -> Vec<TrustDomain> {

@@ -1,6 +1,7 @@
 //! `tiergate.yaml`: how tiergate runs. From text to a typed [`Config`].
 
 mod evidence;
+mod authority;
 mod identity;
 mod listen;
 mod raw;
@@ -10,12 +11,12 @@ mod schema;
 mod upstreams;
 
 pub use evidence::{EvidenceLimits, Freshness};
+pub use authority::{Authority, Identities, IdentityKind, RequiredExtension};
 pub use rehearsal::{MostDenied, ReloadGuard, ShadowConfig};
 pub use resolve::{policies_folder, resolve};
 pub use schema::schema;
 pub use upstreams::TEMPLATE_FIELDS;
 
-use crate::access::DeviceTrust;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -125,19 +126,6 @@ pub struct CertificateFiles {
     pub cert: PathBuf,
     /// The private key.
     pub key: PathBuf,
-}
-
-/// An authority whose device certificates are believed, up to a stated trust.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Authority {
-    /// Its unique name.
-    pub name: String,
-    /// Its certificates and intermediates, PEM.
-    pub ca: Vec<PathBuf>,
-    /// The most that one of its certificates is trusted.
-    pub grants: DeviceTrust,
-    /// Its revocation lists, PEM or DER.
-    pub crl: Vec<PathBuf>,
 }
 
 /// A SPIFFE trust domain whose workload certificates are believed.

@@ -2,11 +2,12 @@
 //! every value has its place. What is said of a key here is what editors show.
 
 use super::schema::{
-    AdminToken, Grants, Headers, HostOrAddress, Hsts, Issuer, LogFormat, MostDenied, OnFailed, ProviderType,
-    Socket, TlsVersion, UpstreamAddress, UpstreamHost,
+    AdminToken, Grants, Headers, HostOrAddress, Hsts, IdentityPlace, Issuer, LogFormat, MostDenied, OnFailed,
+    ProviderType, Socket, TlsVersion, UpstreamAddress, UpstreamHost,
 };
 use crate::text::schema::{
-    Count, Duration, End, FilePath, Flag, Host, Name, Network, Text, TrustDomainName, Version,
+    Count, Duration, End, FilePath, Flag, Host, Name, Network, ObjectIdentifier, Text, TrustDomainName,
+    Version,
 };
 use crate::text::yaml::{At, Entries, Key, OneOrMany};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -168,6 +169,30 @@ mirror! {
         /// Its revocation lists: one or more files, PEM or DER. Default: none, so that nothing is revoked.
         #[schemars(with = "OneOrMany<FilePath>")]
         crl: Texts,
+        /// Purposes that its certificates must state beside `clientAuth`: one or more object identifiers.
+        /// Default: none.
+        #[schemars(with = "OneOrMany<ObjectIdentifier>")]
+        eku: Texts,
+        /// Extensions that its certificates must have, exactly once: object identifiers, or
+        /// `{ oid: …, value: … }` where one must hold a text. Default: none.
+        require_extension: Key<Vec<At<RequiredExtension>>>,
+        /// The longest that one of its certificates may be valid. Default: no limit.
+        #[schemars(with = "Duration")]
+        max_lifetime: Key<String>,
+        /// Where its certificates name the device: one or more places, of which the first that is there
+        /// counts. Default: all, in the order of this list.
+        #[schemars(with = "OneOrMany<IdentityPlace>")]
+        identity: Texts,
+    }
+    /// An extension that must hold a text.
+    #[schemars(extend("required" = ["oid"]))]
+    ExtensionKeys {
+        /// Its object identifier.
+        #[schemars(with = "ObjectIdentifier")]
+        oid: Key<String>,
+        /// The text that it holds: the whole of it, or the whole of one DER string. Default: anything.
+        #[schemars(with = "Text")]
+        value: Key<String>,
     }
     /// Whose workload certificates are believed.
     Workloads {
@@ -451,6 +476,47 @@ impl JsonSchema for Secret {
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         SecretKeys::json_schema(generator)
+    }
+}
+
+/// An extension that must be there, whatever it holds, or with what it must hold.
+#[derive(Debug)]
+pub(super) enum RequiredExtension {
+    Any(String),
+    Holding(ExtensionKeys),
+}
+
+impl<'de> Deserialize<'de> for RequiredExtension {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = RequiredExtension;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object identifier or `{ oid: …, value: … }`")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(RequiredExtension::Any(text.to_owned()))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                let keys = ExtensionKeys::deserialize(value::MapAccessDeserializer::new(map));
+                keys.map(RequiredExtension::Holding)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl JsonSchema for RequiredExtension {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "RequiredExtension".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (any, holding) =
+            (generator.subschema_for::<ObjectIdentifier>(), generator.subschema_for::<ExtensionKeys>());
+        json_schema!({ "anyOf": [any, holding] })
     }
 }
 

@@ -1,5 +1,6 @@
 //! What an editor is told of `tiergate.yaml`: the texts that only it has, and the schema as a whole.
 
+use super::authority::IdentityKind;
 use super::raw;
 use super::upstreams::TEMPLATE_FIELDS;
 use crate::text::schema::{IPV4, IPV6, PORT, SCALAR, bounded, host, kinds, scalar, text, words};
@@ -31,6 +32,8 @@ kinds! {
     Hsts => text("^(off|0*[1-9][0-9]*(ms|s|m|h|d))$", "write a duration such as `365d`, or `off`");
     /// What an authority may grant.
     Grants => words(&["issued", "enrolled"]);
+    /// Where in a certificate a device is named.
+    IdentityPlace => words(&IdentityKind::ALL.map(|(word, _)| word));
     /// What an identity provider is.
     ProviderType => words(&["local", "oidc"]);
     /// The exact issuer of an OpenID provider.

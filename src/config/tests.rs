@@ -1,4 +1,5 @@
 use super::*;
+use crate::access::DeviceTrust;
 use crate::diagnostic::{Source, render_all};
 use proptest::prelude::*;
 

@@ -228,6 +228,7 @@ mod tests {
             ca: vec![folder.join(format!("{name}-ca.pem"))],
             grants,
             crl: vec![folder.join(format!("{name}.crl"))],
+            ..Authority::default()
         };
         TrustStore::load(
             &[authority("corporate", DeviceTrust::Issued), authority("mdm", DeviceTrust::Enrolled)],
@@ -265,7 +266,7 @@ mod tests {
                     "",
                     "spiffe://corp.example/ns/billing/sa/sync",
                 ),
-                ("server", Presented::Nothing, DeviceTrust::None, "device_unfit", "-"),
+                ("server", Presented::Nothing, DeviceTrust::None, "device_no_client_auth", "-"),
             ] {
                 let want = (kind, trust, lowered.to_owned(), id.to_owned());
                 assert_eq!(judge(folder, file, NOW + later), want, "{file} after {later}");

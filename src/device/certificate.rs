@@ -1,10 +1,10 @@
 //! One certificate, parsed: what matters of it for trust, owned, so that nothing is parsed twice.
 
-use super::identity::{self, DeviceId};
+use super::identity::DeviceNames;
 use super::workload::{self, SpiffeId};
-use crate::access::Timestamp;
+use crate::access::{Reason, Timestamp};
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::extensions::{GeneralName, KeyUsage, ParsedExtension};
 use x509_parser::oid_registry::{
     OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_SIG_ED25519,
 };
@@ -26,9 +26,6 @@ pub enum EvidenceError {
     /// No certificate at all.
     #[error("the chain is empty")]
     Empty,
-    /// Too many certificates.
-    #[error("the chain has more than {MAX_CHAIN} certificates")]
-    TooLong,
     /// A certificate is too large.
     #[error("a certificate is larger than {MAX_CERTIFICATE_BYTES} bytes")]
     TooLarge,
@@ -68,10 +65,10 @@ impl Window {
 #[derive(Debug)]
 pub(super) struct Leaf {
     pub(super) validity: Window,
-    /// Its extensions and key make it fit to identify a client by a signature.
-    pub(super) fit: bool,
-    /// The device it names, where it names one.
-    pub(super) device: Option<DeviceId>,
+    /// Why its extensions or its key make it unfit to identify a client by a signature, where they do.
+    pub(super) fault: Option<Reason>,
+    /// What it calls the device, in every place that can name one.
+    pub(super) names: DeviceNames,
     /// The workload it names, where it names one.
     pub(super) workload: Option<SpiffeId>,
     pub(super) key_digest: [u8; 32],
@@ -108,8 +105,8 @@ pub(super) fn leaf(certificate: &X509Certificate<'_>) -> Leaf {
     }
     Leaf {
         validity: validity(certificate),
-        fit: is_fit(certificate),
-        device: identity::device_id(certificate).ok(),
+        fault: fault(certificate),
+        names: DeviceNames::read(certificate),
         workload: workload::svid_id(&uris),
         key_digest,
     }
@@ -121,21 +118,27 @@ fn uris<'a>(certificate: &'a X509Certificate<'_>) -> Vec<&'a str> {
     names.filter_map(|name| if let GeneralName::URI(uri) = name { Some(*uri) } else { None }).collect()
 }
 
-/// Whether a leaf may identify a client: `clientAuth` and `digitalSignature` are said, not merely
-/// not denied; it is no authority; its key is strong enough; every extension can be read.
+/// Why a leaf may not identify a client, if it may not: it must say `clientAuth` and `digitalSignature`,
+/// not merely not deny them; it is no authority; its key is strong enough; every extension can be read.
 ///
 /// webpki checks none of the first two where the extension is missing.
-fn is_fit(certificate: &X509Certificate<'_>) -> bool {
+fn fault(certificate: &X509Certificate<'_>) -> Option<Reason> {
     let readable = certificate.extensions_map().is_ok()
         && certificate
             .iter_extensions()
             .all(|extension| !matches!(extension.parsed_extension(), ParsedExtension::ParseError { .. }));
+    let usage = certificate.key_usage().ok().flatten().map(|usage| usage.value);
+    if !readable || certificate.is_ca() || usage.is_some_and(KeyUsage::key_cert_sign) {
+        return Some(Reason::DeviceUnfit);
+    }
     // `client_auth` is set by that purpose alone; `anyExtendedKeyUsage` is a flag of its own.
-    let for_clients =
-        matches!(certificate.extended_key_usage(), Ok(Some(purposes)) if purposes.value.client_auth);
-    let signs = matches!(certificate.key_usage(), Ok(Some(usage))
-        if usage.value.digital_signature() && !usage.value.key_cert_sign());
-    readable && for_clients && signs && !certificate.is_ca() && is_strong(certificate.public_key())
+    if !matches!(certificate.extended_key_usage(), Ok(Some(purposes)) if purposes.value.client_auth) {
+        return Some(Reason::DeviceNoClientAuth);
+    }
+    if !usage.is_some_and(KeyUsage::digital_signature) {
+        return Some(Reason::DeviceNoDigitalSignature);
+    }
+    (!is_strong(certificate.public_key())).then_some(Reason::DeviceWeakKey)
 }
 
 /// At least P-256 or RSA-2048; P-384, P-521 and Ed25519 beside them.

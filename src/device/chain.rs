@@ -72,8 +72,9 @@ impl Issuers {
             return Outcome::Outdated(path);
         }
         if matches!(error, Error::CertExpired { .. } | Error::CertNotValidYet { .. }) {
-            // Nobody vouches for a leaf that would not verify even while it was valid.
-            let reason = if then == now { Reason::DeviceExpired } else { Reason::DeviceUntrusted };
+            // The leaf is valid, so it is an intermediate that is not. And nobody vouches for a leaf
+            // that would not verify even while it was valid.
+            let reason = if then == now { Reason::DeviceAuthorityExpired } else { Reason::DeviceUntrusted };
             return Outcome::Refused { reason, timed: true };
         }
         Outcome::Refused { reason: reason(&error), timed: false }
@@ -148,13 +149,16 @@ fn check_path(path: &VerifiedPath<'_>, anchors: &[&Anchor]) -> Result<(), Error>
 }
 
 /// What a failure of webpki means for the person with the device.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library's errors are open, and most mean the same")]
 pub(super) fn reason(error: &Error) -> Reason {
-    let unfit = matches!(
-        error,
-        Error::RequiredEkuNotFoundContext(_)
-            | Error::EmptyEkuExtension
-            | Error::CaUsedAsEndEntity
-            | Error::InvalidCertValidity
-    );
-    if unfit { Reason::DeviceUnfit } else { Reason::DeviceUntrusted }
+    match error {
+        Error::RequiredEkuNotFoundContext(_) | Error::EmptyEkuExtension => Reason::DeviceNoClientAuth,
+        Error::CaUsedAsEndEntity | Error::InvalidCertValidity => Reason::DeviceUnfit,
+        Error::UnsupportedCriticalExtension => Reason::DeviceCriticalExtension,
+        Error::UnsupportedSignatureAlgorithmContext(_) => Reason::DeviceWeakSignature,
+        // The algorithm is known, and not for a key like the issuer's.
+        Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => Reason::DeviceWeakKey,
+        Error::MaximumPathDepthExceeded => Reason::DeviceChainTooLong,
+        _ => Reason::DeviceUntrusted,
+    }
 }

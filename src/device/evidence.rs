@@ -9,7 +9,7 @@ use crate::access::{DeviceTrust, Reason, Timestamp};
 use arc_swap::ArcSwapOption;
 use rustls::pki_types::CertificateDer;
 use std::sync::Arc;
-use webpki::EndEntityCert;
+use webpki::{EndEntityCert, Error};
 
 /// Intermediates of one name that are tried: a key that rolls over and its cross-certificate need
 /// two. Of more, every order would be a path to try, at the expense of the proxy.
@@ -24,6 +24,8 @@ pub struct Evidence {
     leaf: Leaf,
     certificate: CertificateDer<'static>,
     intermediates: Vec<CertificateDer<'static>>,
+    /// Why the chain counts as none whatever it leads to, where it does.
+    refused: Option<Reason>,
     verdict: ArcSwapOption<Verdict>,
 }
 
@@ -36,16 +38,16 @@ struct Verdict {
 }
 
 impl Evidence {
-    /// Parses a chain, leaf first.
+    /// Parses a chain, leaf first. Of one that is too long only the leaf is looked at: it counts as
+    /// none, and whoever sends it pays more for it than tiergate does.
     ///
     /// # Errors
     ///
-    /// Where it is empty, larger than anybody needs, or anything in it is no X.509 v3 certificate.
+    /// Where it is empty, or anything that is looked at is too large or no X.509 v3 certificate.
     pub fn parse(chain: &[CertificateDer<'_>]) -> Result<Self, EvidenceError> {
         let (certificate, intermediates) = chain.split_first().ok_or(EvidenceError::Empty)?;
-        if chain.len() > MAX_CHAIN {
-            return Err(EvidenceError::TooLong);
-        }
+        let refused = (chain.len() > MAX_CHAIN).then_some(Reason::DeviceChainTooLong);
+        let intermediates = if refused.is_some() { &[] } else { intermediates };
         let leaf = certificate::leaf(&certificate::parse(certificate)?);
         let mut kept: Vec<CertificateDer<'static>> = Vec::new();
         let mut subjects: Vec<Vec<u8>> = Vec::new();
@@ -60,6 +62,7 @@ impl Evidence {
             leaf,
             certificate: certificate.clone().into_owned(),
             intermediates: kept,
+            refused,
             verdict: ArcSwapOption::empty(),
         })
     }
@@ -87,9 +90,16 @@ impl Evidence {
     }
 
     fn verify(&self, trust: &TrustStore, now: Timestamp) -> (Judgement, Window) {
-        let Ok(leaf) = EndEntityCert::try_from(&self.certificate) else {
-            // An unknown critical extension, among others: no moment changes it.
-            return (Judgement::refused(Reason::DeviceUnfit), Window::ALWAYS);
+        // What no moment changes.
+        if let Some(reason) = self.refused {
+            return (Judgement::refused(reason), Window::ALWAYS);
+        }
+        let leaf = match EndEntityCert::try_from(&self.certificate) {
+            Ok(leaf) => leaf,
+            Err(Error::UnsupportedCriticalExtension) => {
+                return (Judgement::refused(Reason::DeviceCriticalExtension), Window::ALWAYS);
+            }
+            Err(_) => return (Judgement::refused(Reason::DeviceUnfit), Window::ALWAYS),
         };
         self.workload(trust, &leaf, now).unwrap_or_else(|| self.device(trust, &leaf, now))
     }
@@ -107,7 +117,7 @@ impl Evidence {
             match domain.issuers.verify(leaf, &self.intermediates, self.leaf.validity, now) {
                 Outcome::Verified(path) => {
                     let id = self.leaf.workload.as_ref().filter(|id| id.trust_domain() == &*domain.name);
-                    if let Some(id) = id.filter(|_| self.leaf.fit) {
+                    if let Some(id) = id.filter(|_| self.leaf.fault.is_none()) {
                         let judgement = Judgement {
                             kind: Presented::Workload,
                             id: Some(id.as_str().into()),
@@ -116,10 +126,11 @@ impl Evidence {
                         };
                         return Some((judgement, path.window));
                     }
-                    refused = Some((Reason::DeviceUnfit, Arc::clone(&domain.name)));
+                    let reason = self.leaf.fault.unwrap_or(Reason::DeviceUnfit);
+                    refused = Some((reason, Arc::clone(&domain.name)));
                 }
                 Outcome::Outdated(_) => {
-                    refused.get_or_insert((Reason::DeviceExpired, Arc::clone(&domain.name)));
+                    refused.get_or_insert((self.outdated_reason(now), Arc::clone(&domain.name)));
                 }
                 Outcome::Refused { .. } => {}
             }
@@ -147,7 +158,7 @@ impl Evidence {
                     let mut judgement = self.issued_by(authority, &path);
                     judgement.trust = DeviceTrust::None;
                     if judgement.lowered != Some(Reason::DeviceRevoked) {
-                        judgement.lowered = Some(Reason::DeviceExpired);
+                        judgement.lowered = Some(self.outdated_reason(now));
                     }
                     outdated = Some(outdated.map_or(judgement.clone(), |other| lower(other, judgement)));
                 }
@@ -165,13 +176,21 @@ impl Evidence {
     }
 
     fn issued_by(&self, authority: &Authority, path: &Path) -> Judgement {
-        let judgement = Judgement {
+        let refused = |reason| Judgement {
             kind: Presented::Device,
             authority: Some(Arc::clone(&authority.name)),
-            ..Judgement::refused(Reason::DeviceUnfit)
+            ..Judgement::refused(reason)
         };
-        let named = self.leaf.device.as_ref().filter(|id| !(path.constrained && id.from_subject));
-        let Some(id) = named.filter(|_| self.leaf.fit) else { return judgement };
+        if let Some(fault) = self.leaf.fault {
+            return refused(fault);
+        }
+        let Ok(id) = self.leaf.names.pick(&authority.identity, path.constrained) else {
+            return refused(Reason::DeviceUnnamed);
+        };
+        let id = Some(Arc::from(id));
+        if let Some(unmet) = authority.demands.unmet(&self.leaf, &self.certificate) {
+            return Judgement { id, ..refused(unmet) };
+        }
         let (trust, lowered) = match path.revocation {
             Revocation::Revoked => (DeviceTrust::None, Some(Reason::DeviceRevoked)),
             Revocation::Stale(_) if authority.grants > DeviceTrust::Enrolled => {
@@ -179,7 +198,12 @@ impl Evidence {
             }
             Revocation::Unchecked | Revocation::Good(_) | Revocation::Stale(_) => (authority.grants, None),
         };
-        Judgement { trust, lowered, id: Some(id.text.as_str().into()), ..judgement }
+        Judgement { trust, lowered, id, ..refused(Reason::DeviceUnfit) }
+    }
+
+    /// Whose dates do not hold, the leaf's or those of an authority that issued it.
+    fn outdated_reason(&self, now: Timestamp) -> Reason {
+        if self.leaf.validity.contains(now) { Reason::DeviceAuthorityExpired } else { Reason::DeviceExpired }
     }
 
     /// A leaf that is over stays so; anything else could be different in a second.

@@ -1,5 +1,6 @@
 //! Which device a certificate names.
 
+use crate::config::IdentityKind;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::der_parser::asn1_rs::{Any, Class, FromDer, Oid, Sequence, Tag, Utf8String, oid};
 use x509_parser::extensions::GeneralName;
@@ -10,57 +11,100 @@ use x509_parser::x509::AttributeTypeAndValue;
 const PERMANENT_IDENTIFIER: Oid<'static> = oid!(1.3.6.1.5.5.7.8.3);
 /// `hardwareModuleName` (RFC 4108 §5).
 const HARDWARE_MODULE_NAME: Oid<'static> = oid!(1.3.6.1.5.5.7.8.4);
+/// The serial number and the UDID in Apple's Managed Device Attestation.
+const APPLE_SERIAL: Oid<'static> = oid!(1.2.840.113635.100.8.9.1);
+const APPLE_UDID: Oid<'static> = oid!(1.2.840.113635.100.8.9.2);
 /// No identity is longer: it goes into headers, logs and file names.
 const MAX_BYTES: usize = 128;
-
-/// The identity of a device, and where in the certificate it was read.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct DeviceId {
-    pub(super) text: String,
-    /// From the subject, which the name constraints of an authority do not bind.
-    pub(super) from_subject: bool,
-}
 
 /// The certificate names no device, or more than one, or by what cannot be written down safely.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Unnamed;
 
-/// Reads the device's identity: the first of `permanentIdentifier` or `hardwareModuleName`, a URI
-/// other than `spiffe:`, the subject's `serialNumber`, the subject's common name. A place that is
-/// there but holds two identities or a malformed one is an error, not a reason to look further down.
-pub(super) fn device_id(certificate: &X509Certificate<'_>) -> Result<DeviceId, Unnamed> {
-    let names = match certificate.subject_alternative_name() {
-        Ok(Some(names)) => names.value.general_names.as_slice(),
-        Ok(None) => &[],
-        Err(_) => return Err(Unnamed),
-    };
-    let mut attested = Vec::new();
-    for name in names {
-        let GeneralName::OtherName(kind, value) = name else { continue };
-        if *kind == PERMANENT_IDENTIFIER {
-            attested.extend(permanent_identifier(value)?);
-        } else if *kind == HARDWARE_MODULE_NAME {
-            attested.push(hardware_serial(value)?);
+/// What one place says: nothing, one name, or what is none.
+type Place = Result<Option<String>, Unnamed>;
+
+/// What a certificate calls the device, in every place that can name one. Who issued it decides which
+/// of them counts.
+#[derive(Debug)]
+pub(super) struct DeviceNames {
+    permanent_identifier: Place,
+    hardware_module_name: Place,
+    uri: Place,
+    apple_serial: Place,
+    apple_udid: Place,
+    subject_serial: Place,
+    common_name: Place,
+}
+
+impl DeviceNames {
+    /// Reads every place. One that holds two names or a malformed one is an error of that place.
+    pub(super) fn read(certificate: &X509Certificate<'_>) -> Self {
+        let names = match certificate.subject_alternative_name() {
+            Ok(Some(names)) => Ok(names.value.general_names.as_slice()),
+            Ok(None) => Ok(&[][..]),
+            Err(_) => Err(Unnamed),
+        };
+        let extension = |oid: Oid<'_>| {
+            let found = certificate.iter_extensions().filter(|extension| extension.oid == oid);
+            only(found.map(|extension| text_of(extension.value).map(str::to_owned).ok_or(Unnamed)))
+        };
+        let attribute = |oid| only(certificate.subject().iter_by_oid(&oid).map(|attribute| text(attribute)));
+        Self {
+            permanent_identifier: names.and_then(|names| {
+                let values = other_names(names, PERMANENT_IDENTIFIER);
+                only(values.filter_map(|value| permanent_identifier(value).transpose()))
+            }),
+            hardware_module_name: names
+                .and_then(|names| only(other_names(names, HARDWARE_MODULE_NAME).map(hardware_serial))),
+            uri: names.and_then(|names| only(device_uris(names).map(|uri| Ok(uri.to_owned())))),
+            apple_serial: extension(APPLE_SERIAL),
+            apple_udid: extension(APPLE_UDID),
+            subject_serial: attribute(OID_X509_SERIALNUMBER),
+            common_name: attribute(OID_X509_COMMON_NAME),
         }
     }
-    if let Some(id) = only(attested, false)? {
-        return Ok(id);
+
+    /// The name in the first of these places that has one. One that is malformed or double is an error,
+    /// not a reason to look further down. Where name constraints bind the path, the subject does not
+    /// count: they do not bind it.
+    pub(super) fn pick(&self, order: &[IdentityKind], constrained: bool) -> Result<&str, Unnamed> {
+        for kind in order {
+            let (place, from_subject) = match kind {
+                IdentityKind::PermanentIdentifier => (&self.permanent_identifier, false),
+                IdentityKind::HardwareModuleName => (&self.hardware_module_name, false),
+                IdentityKind::Uri => (&self.uri, false),
+                IdentityKind::AppleSerial => (&self.apple_serial, false),
+                IdentityKind::AppleUdid => (&self.apple_udid, false),
+                IdentityKind::SubjectSerial => (&self.subject_serial, true),
+                IdentityKind::CommonName => (&self.common_name, true),
+            };
+            if constrained && from_subject {
+                continue;
+            }
+            match place {
+                Ok(None) => {}
+                Ok(Some(name)) => return Ok(name),
+                Err(unnamed) => return Err(*unnamed),
+            }
+        }
+        Err(Unnamed)
     }
-    // Schemes are case-insensitive: an id that looks like a workload's is nobody's device.
-    let uris = names.iter().filter_map(|name| {
+}
+
+fn other_names<'a>(names: &'a [GeneralName<'a>], wanted: Oid<'static>) -> impl Iterator<Item = &'a [u8]> {
+    names.iter().filter_map(move |name| {
+        let GeneralName::OtherName(kind, value) = name else { return None };
+        (*kind == wanted).then_some(*value)
+    })
+}
+
+/// Schemes are case-insensitive: an id that looks like a workload's is nobody's device.
+fn device_uris<'a>(names: &'a [GeneralName<'a>]) -> impl Iterator<Item = &'a str> {
+    names.iter().filter_map(|name| {
         let GeneralName::URI(uri) = name else { return None };
-        (!is_spiffe(uri)).then(|| (*uri).to_owned())
-    });
-    if let Some(id) = only(uris.collect(), false)? {
-        return Ok(id);
-    }
-    for attribute in [OID_X509_SERIALNUMBER, OID_X509_COMMON_NAME] {
-        let values = certificate.subject().iter_by_oid(&attribute).map(text).collect::<Result<_, _>>()?;
-        if let Some(id) = only(values, true)? {
-            return Ok(id);
-        }
-    }
-    Err(Unnamed)
+        (!is_spiffe(uri)).then_some(*uri)
+    })
 }
 
 fn is_spiffe(uri: &str) -> bool {
@@ -71,14 +115,32 @@ fn text(attribute: &AttributeTypeAndValue<'_>) -> Result<String, Unnamed> {
     attribute.as_str().map(str::to_owned).map_err(|_| Unnamed)
 }
 
-/// The only candidate, if there is one; two, or one that is not plain text, are an error.
-fn only(candidates: Vec<String>, from_subject: bool) -> Result<Option<DeviceId>, Unnamed> {
-    let mut candidates = candidates.into_iter();
-    match (candidates.next(), candidates.next()) {
+/// The only name, if there is one; two, or one that is not plain text, are an error.
+fn only(names: impl Iterator<Item = Result<String, Unnamed>>) -> Place {
+    let mut names = names;
+    match (names.next().transpose()?, names.next()) {
         (None, _) => Ok(None),
-        (Some(text), None) if is_plain(&text) => Ok(Some(DeviceId { text, from_subject })),
+        (Some(text), None) if is_plain(&text) => Ok(Some(text)),
         (Some(_), _) => Err(Unnamed),
     }
+}
+
+/// The text that an extension holds: its whole value, as Apple writes it, or one DER string that is all
+/// of it. Nothing is read in two ways: the tags of strings are no plain text.
+pub(super) fn text_of(value: &[u8]) -> Option<&str> {
+    let inner = match Any::from_der(value) {
+        Ok(([], any))
+            if any.class() == Class::Universal && !any.header.is_constructed() && is_string(any.tag()) =>
+        {
+            any.data
+        }
+        Ok(_) | Err(_) => value,
+    };
+    std::str::from_utf8(inner).ok().filter(|text| is_plain(text))
+}
+
+fn is_string(tag: Tag) -> bool {
+    [Tag::Utf8String, Tag::PrintableString, Tag::Ia5String].contains(&tag)
 }
 
 /// Printable ASCII, no space at either end, bounded: what headers, logs and people can all hold.

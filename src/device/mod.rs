@@ -12,6 +12,7 @@
 mod certificate;
 mod chain;
 mod crl;
+mod demands;
 mod evidence;
 mod identity;
 mod judgement;

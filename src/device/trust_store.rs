@@ -3,9 +3,10 @@
 use super::certificate::{self, Window};
 use super::chain::{Anchor, Issuers};
 use super::crl;
+use super::demands::Demands;
 use super::workload;
 use crate::access::{DeviceTrust, Timestamp};
-use crate::config;
+use crate::config::{self, IdentityKind};
 use crate::diagnostic::Diagnostic;
 use rustls::DistinguishedName;
 use rustls::pki_types::CertificateDer;
@@ -48,6 +49,9 @@ pub(super) struct Authority {
     pub(super) name: Arc<str>,
     pub(super) grants: DeviceTrust,
     pub(super) issuers: Issuers,
+    pub(super) demands: Demands,
+    /// Where its certificates name the device, in order.
+    pub(super) identity: Vec<IdentityKind>,
 }
 
 /// A SPIFFE trust domain.
@@ -133,7 +137,7 @@ struct Loading {
 impl Loading {
     fn authority(&mut self, raw: &config::Authority) -> Authority {
         // Destructured without `..`: a new key does not compile until it means something here.
-        let config::Authority { name, ca, grants, crl } = raw;
+        let config::Authority { name, ca, grants, crl, eku, require_extension, max_lifetime, identity } = raw;
         let name: Arc<str> = name.as_str().into();
         let certificates = ca.iter().flat_map(|path| self.certificates(path)).collect::<Vec<_>>();
         let mut lists = Vec::new();
@@ -155,7 +159,12 @@ impl Loading {
         self.expiry("crl", &name, lists.iter().map(|crl| crl.fresh.until));
         let mut issuers = self.issuers(&certificates);
         issuers.crls = lists;
-        Authority { name, grants: *grants, issuers }
+        let demands = Demands {
+            purposes: eku.clone(),
+            extensions: require_extension.clone(),
+            max_lifetime: max_lifetime.map(|most| i64::try_from(most.as_secs()).unwrap_or(i64::MAX)),
+        };
+        Authority { name, grants: *grants, issuers, demands, identity: identity.0.clone() }
     }
 
     fn domain(&mut self, raw: &config::TrustDomain) -> Domain {
@@ -276,9 +285,9 @@ fn ca_certificate(der: &[u8]) -> Result<CaCertificate, LoadError> {
         LoadError::Certificate(match error {
             certificate::EvidenceError::NotVersion3 => "it is not of version 3",
             certificate::EvidenceError::TooLarge => "it is too large",
-            certificate::EvidenceError::Empty
-            | certificate::EvidenceError::TooLong
-            | certificate::EvidenceError::Malformed => "it cannot be parsed",
+            certificate::EvidenceError::Empty | certificate::EvidenceError::Malformed => {
+                "it cannot be parsed"
+            }
         })
     })?;
     let path_len = match parsed.basic_constraints() {

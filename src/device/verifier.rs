@@ -5,13 +5,33 @@
 //!
 //! Invariant: what does not parse ends the handshake. Everything behind relies on it.
 
+use super::certificate;
 use super::evidence::Evidence;
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::crypto::{
+    CryptoProvider, verify_tls12_signature, verify_tls13_signature, verify_tls13_signature_with_raw_key,
+};
+use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use std::sync::Arc;
+use webpki::{EndEntityCert, RawPublicKeyEntity};
+
+const BAD_ENCODING: Error = Error::InvalidCertificate(CertificateError::BadEncoding);
+
+/// What TLS 1.2 signs with, where the library has no function for a bare key.
+const TLS12_SCHEMES: [SignatureScheme; 10] = [
+    SignatureScheme::ECDSA_NISTP256_SHA256,
+    SignatureScheme::ECDSA_NISTP384_SHA384,
+    SignatureScheme::ECDSA_NISTP521_SHA512,
+    SignatureScheme::ED25519,
+    SignatureScheme::RSA_PSS_SHA256,
+    SignatureScheme::RSA_PSS_SHA384,
+    SignatureScheme::RSA_PSS_SHA512,
+    SignatureScheme::RSA_PKCS1_SHA256,
+    SignatureScheme::RSA_PKCS1_SHA384,
+    SignatureScheme::RSA_PKCS1_SHA512,
+];
 
 /// Asks for a client certificate and never requires one.
 #[derive(Debug)]
@@ -51,7 +71,7 @@ impl ClientCertVerifier for DeviceVerifier {
         let chain = std::iter::once(end_entity).chain(intermediates).cloned().collect::<Vec<_>>();
         match Evidence::parse(&chain) {
             Ok(_) => Ok(ClientCertVerified::assertion()),
-            Err(_) => Err(Error::InvalidCertificate(CertificateError::BadEncoding)),
+            Err(_) => Err(BAD_ENCODING),
         }
     }
 
@@ -61,7 +81,19 @@ impl ClientCertVerifier for DeviceVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        if EndEntityCert::try_from(cert).is_ok() {
+            return verify_tls12_signature(message, cert, dss, algorithms);
+        }
+        let key = public_key(cert)?;
+        let key = RawPublicKeyEntity::try_from(&key).map_err(|_| BAD_ENCODING)?;
+        let possible = algorithms.mapping.iter().filter(|(scheme, _)| TLS12_SCHEMES.contains(scheme));
+        possible
+            .filter(|(scheme, _)| *scheme == dss.scheme)
+            .flat_map(|(_, algorithms)| *algorithms)
+            .find(|algorithm| key.verify_signature(**algorithm, message, dss.signature()).is_ok())
+            .map(|_| HandshakeSignatureValid::assertion())
+            .ok_or(Error::InvalidCertificate(CertificateError::BadSignature))
     }
 
     fn verify_tls13_signature(
@@ -70,7 +102,11 @@ impl ClientCertVerifier for DeviceVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        if EndEntityCert::try_from(cert).is_ok() {
+            return verify_tls13_signature(message, cert, dss, algorithms);
+        }
+        verify_tls13_signature_with_raw_key(message, &public_key(cert)?, dss, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -80,4 +116,11 @@ impl ClientCertVerifier for DeviceVerifier {
     fn requires_raw_public_keys(&self) -> bool {
         false
     }
+}
+
+/// The bare key of a certificate that the library does not take, such as one with a critical extension
+/// that nobody knows: whoever holds the key proves it all the same, and is then told what is wrong.
+fn public_key(certificate: &CertificateDer<'_>) -> Result<SubjectPublicKeyInfoDer<'static>, Error> {
+    let parsed = certificate::parse(certificate).map_err(|_| BAD_ENCODING)?;
+    Ok(SubjectPublicKeyInfoDer::from(parsed.public_key().raw.to_vec()))
 }

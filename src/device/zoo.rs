@@ -184,7 +184,14 @@ impl Estate {
         let pems = ca.iter().map(|made| made.pem()).collect::<String>();
         let ca = vec![self.file(&format!("{name}.pem"), pems)];
         let crl = crl.iter().enumerate().map(|(n, der)| self.file(&format!("{name}-{n}.crl"), der)).collect();
-        self.authorities.push(config::Authority { name: name.to_owned(), ca, grants, crl });
+        let name = name.to_owned();
+        self.authorities.push(config::Authority { name, ca, grants, crl, ..config::Authority::default() });
+        self
+    }
+
+    /// The authority added last, but for `change`.
+    pub(super) fn but(mut self, change: impl FnOnce(&mut config::Authority)) -> Self {
+        change(self.authorities.last_mut().unwrap());
         self
     }
 
@@ -194,6 +201,7 @@ impl Estate {
             ca,
             grants: DeviceTrust::Issued,
             crl,
+            ..config::Authority::default()
         });
         self
     }

@@ -92,6 +92,16 @@ pub const fn status(reason: Reason) -> StatusCode {
         | Reason::DeviceNotOwned
         | Reason::PostureStale
         | Reason::PostureFailed
+        | Reason::DeviceAuthorityExpired
+        | Reason::DeviceNoClientAuth
+        | Reason::DeviceNoDigitalSignature
+        | Reason::DeviceCriticalExtension
+        | Reason::DeviceChainTooLong
+        | Reason::DeviceWeakKey
+        | Reason::DeviceWeakSignature
+        | Reason::DeviceUnnamed
+        | Reason::DeviceLifetime
+        | Reason::DeviceExtensionMissing
         | Reason::NotAllowed
         | Reason::ServiceNotListed
         | Reason::CrossOrigin => StatusCode::FORBIDDEN,

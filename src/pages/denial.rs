@@ -256,6 +256,16 @@ const fn is_about_device(reason: Reason) -> bool {
         | Reason::DeviceNotOwned
         | Reason::PostureStale
         | Reason::PostureFailed
+        | Reason::DeviceAuthorityExpired
+        | Reason::DeviceNoClientAuth
+        | Reason::DeviceNoDigitalSignature
+        | Reason::DeviceCriticalExtension
+        | Reason::DeviceChainTooLong
+        | Reason::DeviceWeakKey
+        | Reason::DeviceWeakSignature
+        | Reason::DeviceUnnamed
+        | Reason::DeviceLifetime
+        | Reason::DeviceExtensionMissing
         | Reason::EvidenceStale
         | Reason::ConnectionWithoutDevice => true,
         Reason::Allowed

@@ -93,6 +93,16 @@ pub(super) const fn sort(reason: Reason) -> Sort {
         | Reason::DeviceNotOwned
         | Reason::PostureStale
         | Reason::PostureFailed
+        | Reason::DeviceAuthorityExpired
+        | Reason::DeviceNoClientAuth
+        | Reason::DeviceNoDigitalSignature
+        | Reason::DeviceCriticalExtension
+        | Reason::DeviceChainTooLong
+        | Reason::DeviceWeakKey
+        | Reason::DeviceWeakSignature
+        | Reason::DeviceUnnamed
+        | Reason::DeviceLifetime
+        | Reason::DeviceExtensionMissing
         | Reason::NotAllowed
         | Reason::ServiceNotListed
         | Reason::CrossOrigin => Sort::Refused,
@@ -120,12 +130,23 @@ pub const fn step(reason: Reason) -> &'static str {
         Reason::DeviceNotIssued => "use a company-issued device",
         Reason::DeviceRevoked => "get a new device certificate: this one was revoked",
         Reason::DeviceExpired => "renew the device certificate",
-        Reason::DeviceUntrusted | Reason::DeviceUnfit => "get a valid device certificate",
         Reason::DeviceUnknown => "have this device registered",
         Reason::DeviceInactive => "ask for this device to be released",
         Reason::DeviceNotOwned => "use your own device",
         Reason::PostureStale => "connect this device to the device management",
         Reason::PostureFailed => "bring this device up to date",
+        Reason::DeviceAuthorityExpired => "wait: the device authority is out of date",
+        Reason::DeviceUntrusted
+        | Reason::DeviceUnfit
+        | Reason::DeviceNoClientAuth
+        | Reason::DeviceNoDigitalSignature
+        | Reason::DeviceCriticalExtension
+        | Reason::DeviceChainTooLong
+        | Reason::DeviceWeakKey
+        | Reason::DeviceWeakSignature
+        | Reason::DeviceUnnamed
+        | Reason::DeviceLifetime
+        | Reason::DeviceExtensionMissing => "get a valid device certificate",
         Reason::EvidenceStale => "wait: device checks are out of date",
         Reason::AccountDisabled => "ask for your account to be enabled",
         Reason::NotAllowed | Reason::DeniedByRule | Reason::ServiceNotListed => "not granted to you",

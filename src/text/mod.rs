@@ -8,6 +8,7 @@ pub mod duration;
 pub mod host;
 pub mod method;
 pub mod name;
+pub mod oid;
 pub mod prefix;
 pub mod schema;
 pub mod version;

@@ -68,6 +68,8 @@ kinds! {
     SpiffeId => bounded(text(SPIFFE_ID, "write `spiffe://`, a trust domain and a path"), 2048);
     /// A SPIFFE trust domain: see [`super::name::is_trust_domain`].
     TrustDomainName => scalar("^[a-z0-9._-]{1,255}$", TRUST_DOMAIN_RULE);
+    /// An object identifier: see [`super::oid::ObjectId`].
+    ObjectIdentifier => text(OBJECT_ID, super::oid::OID_RULE);
     /// A canonical path prefix: see [`super::prefix::check`].
     Prefix => bounded(text(&format!("^(/|{})$", below()), PREFIX_RULE), 1024);
     /// A canonical path prefix below the root.
@@ -93,6 +95,8 @@ const HOST_RULE: &str = "write a host in lower case, without scheme, port or pat
 const PREFIX_RULE: &str =
     "write a path in its canonical form, such as `/admin`: no slash at its end, no pattern";
 const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$";
+const OBJECT_ID: &str =
+    "^(2\\.(0|[1-9][0-9]{0,18})|[01]\\.([0-9]|[1-3][0-9]))(\\.(0|[1-9][0-9]{0,18})){1,30}$";
 const SPIFFE_ID: &str = "^spiffe://[a-z0-9._-]{1,255}(/(?!\\.{1,2}(/|$))[A-Za-z0-9._-]+)+$";
 /// What stands between the day and the time the parser reads over.
 const END: &str = concat!(

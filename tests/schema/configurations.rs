@@ -73,6 +73,38 @@ fn schema_and_parser_agree_about_what_is_added_to_a_configuration() {
         ("devices: { authorities: [{ name: a, ca: a.pem, grants: none }] }", Bad("Y0115")),
         ("devices: { authorities: [{ name: a, grants: issued }] }", Bad("Y0105")),
         ("devices: { authorities: [{ name: a, ca: [], grants: issued }] }", Bad("Y0108")),
+        (
+            "devices: { authorities: [{ name: a, ca: a.pem, grants: issued, eku: 1.3.6.1.5.5.7.3.4, require_extension: [1.2.3, { oid: 2.999.1, value: corporate }, { oid: 1.2.4 }], max_lifetime: 90d, identity: [uri, apple_serial] }] }",
+            Good,
+        ),
+        ("devices: { authorities: [{ name: a, ca: a.pem, grants: issued, eku: clientAuth }] }", Bad("C0110")),
+        ("devices: { authorities: [{ name: a, ca: a.pem, grants: issued, eku: [2.5] }] }", Bad("C0110")),
+        ("devices: { authorities: [{ name: a, ca: a.pem, grants: issued, eku: [] }] }", Bad("Y0108")),
+        (
+            "devices: { authorities: [{ name: a, ca: a.pem, grants: issued, require_extension: [] }] }",
+            Bad("Y0108"),
+        ),
+        (
+            "devices: { authorities: [{ name: a, ca: a.pem, grants: issued, require_extension: [1.40.1] }] }",
+            Bad("C0110"),
+        ),
+        (
+            "devices: { authorities: [{ name: a, ca: a.pem, grants: issued, require_extension: [{ value: a }] }] }",
+            Bad("Y0105"),
+        ),
+        (
+            "devices: { authorities: [{ name: a, ca: a.pem, grants: issued, require_extension: [{ oid: 1.2.3, text: a }] }] }",
+            Bad("Y0102"),
+        ),
+        (
+            "devices: { authorities: [{ name: a, ca: a.pem, grants: issued, max_lifetime: 90 }] }",
+            Bad("Y0110"),
+        ),
+        ("devices: { authorities: [{ name: a, ca: a.pem, grants: issued, identity: [] }] }", Bad("Y0108")),
+        (
+            "devices: { authorities: [{ name: a, ca: a.pem, grants: issued, identity: serial }] }",
+            Bad("Y0115"),
+        ),
         ("devices: { inventory: { file: a } }", Bad("Y0102")),
         (
             "upstreams: { a: { addresses: [10.0.0.1:80, app.internal:443, '[2001:db8::1]:443', 'a:080'], tls: true, http2: true } }",

@@ -35,6 +35,7 @@ fn judged(folder: &Folder, device: &str, now: Timestamp) -> String {
         ca: vec![folder.at(&format!("{}.pem", authority.file()))],
         grants: authority.grants(),
         crl: vec![folder.at(authority.crl())],
+        ..config::Authority::default()
     });
     let trust = TrustStore::load(&authorities, &[], 1).unwrap();
     let pem = folder.read(&format!("{device}.pem")).unwrap().unwrap();

@@ -79,25 +79,29 @@ fn a_leaf_is_believed_only_if_it_is_fit_to_identify_a_client() {
         (
             "CERT-03 serverAuth only",
             spoil(|p| p.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth]),
-            "nothing device_unfit",
+            "nothing device_no_client_auth",
         ),
         (
             "both purposes",
             spoil(|p| p.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth)),
             "issued laptop corporate",
         ),
-        ("CERT-04 no EKU", spoil(|p| p.extended_key_usages.clear()), unfit),
+        (
+            "CERT-04 no EKU",
+            spoil(|p| p.extended_key_usages.clear()),
+            "none device_no_client_auth - corporate",
+        ),
         (
             "CERT-05 any purpose",
             spoil(|p| p.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any]),
-            "nothing device_unfit",
+            "nothing device_no_client_auth",
         ),
         (
             "CERT-06 KU without digitalSignature",
             spoil(|p| p.key_usages = vec![KeyUsagePurpose::KeyEncipherment]),
-            unfit,
+            "none device_no_digital_signature - corporate",
         ),
-        ("no KU", spoil(|p| p.key_usages.clear()), unfit),
+        ("no KU", spoil(|p| p.key_usages.clear()), "none device_no_digital_signature - corporate"),
         ("KU keyCertSign", spoil(|p| p.key_usages.push(KeyUsagePurpose::KeyCertSign)), unfit),
         (
             "CERT-07 an authority as leaf",
@@ -113,7 +117,7 @@ fn a_leaf_is_believed_only_if_it_is_fit_to_identify_a_client() {
                 unknown.set_criticality(true);
                 p.custom_extensions.push(unknown);
             }),
-            "nothing device_unfit",
+            "nothing device_critical_extension",
         ),
         (
             "unknown extension that is not critical",
@@ -138,7 +142,7 @@ fn a_leaf_is_believed_only_if_it_is_fit_to_identify_a_client() {
             spoil(|p| {
                 p.distinguished_name.remove(DnType::CommonName);
             }),
-            unfit,
+            "none device_unnamed - corporate",
         ),
     ] {
         let leaf = corporate.leaf("laptop", spoil);
@@ -169,10 +173,17 @@ fn dates_are_inclusive_and_without_skew_for_every_certificate_of_the_path() {
     let middle = root.intermediate("middle", far);
     row("CERT-02 leaf", &root, &middle, &middle.leaf("laptop", short), expired);
     let middle = root.intermediate("middle", short);
-    row("CERT-13 intermediate", &root, &middle, &middle.leaf("laptop", far), "nothing device_expired");
+    row(
+        "CERT-13 intermediate",
+        &root,
+        &middle,
+        &middle.leaf("laptop", far),
+        "nothing device_authority_expired",
+    );
     let root = Made::root("root", short);
     let middle = root.intermediate("middle", far);
-    row("CERT-29 trust anchor", &root, &middle, &middle.leaf("laptop", far), expired);
+    let over = "none device_authority_expired laptop corporate";
+    row("CERT-29 trust anchor", &root, &middle, &middle.leaf("laptop", far), over);
 }
 
 #[test]
@@ -239,7 +250,7 @@ fn only_a_path_of_authorities_to_the_configured_one_is_believed() {
     check(
         "CERT-13 intermediate for servers",
         &[&servers.leaf("laptop", |_| {}), &servers],
-        "nothing device_unfit",
+        "nothing device_no_client_auth",
     );
     let no_sign = root.intermediate("no sign", |p| p.key_usages = vec![KeyUsagePurpose::CrlSign]);
     check("intermediate without keyCertSign", &[&no_sign.leaf("laptop", |_| {}), &no_sign], untrusted);
@@ -315,8 +326,11 @@ fn chains_and_certificates_are_bounded() {
     }
     let leaf = chain[7].leaf("laptop", |_| {}).der;
     let all = std::iter::once(&leaf).chain(chain.iter().rev().map(|made| &made.der)).collect::<Vec<_>>();
-    assert_eq!(judge(&trust, &all, NOW), "refused: the chain has more than 8 certificates", "CERT-16");
-    assert_eq!(judge(&trust, &all[..8], NOW), "nothing device_untrusted", "CERT-16");
+    assert_eq!(judge(&trust, &all, NOW), "nothing device_chain_too_long", "CERT-16");
+    assert_eq!(judge(&trust, &all[..8], NOW), "nothing device_chain_too_long", "CERT-16");
+    let strangers = (0..7).map(|n| Made::root(&format!("s{n}"), |_| {})).collect::<Vec<_>>();
+    let beside = std::iter::once(&leaf).chain(strangers.iter().map(|made| &made.der)).collect::<Vec<_>>();
+    assert_eq!(judge(&trust, &beside, NOW), "nothing device_untrusted", "CERT-16 unrelated");
     assert_eq!(judge(&trust, &[], NOW), "refused: the chain is empty");
     let deep = chain[5].leaf("laptop", |_| {}).der;
     let fits =
@@ -354,11 +368,11 @@ fn weak_keys_and_hashes_are_refused_and_strong_ones_are_not() {
     assert_eq!(judge(&trust, &[&root.patched(&p256, &p256)], NOW), "issued patched root");
     assert_eq!(
         judge(&trust, &[&root.patched(&p256, &p192)], NOW),
-        "none device_unfit - root",
+        "none device_weak_key - root",
         "CERT-17 P-192"
     );
     let weak_hash = root.patched(zoo::ECDSA_SHA256, zoo::ECDSA_SHA224);
-    assert_eq!(judge(&trust, &[&weak_hash], NOW), "nothing device_untrusted", "CERT-17 hash");
+    assert_eq!(judge(&trust, &[&weak_hash], NOW), "nothing device_weak_signature", "CERT-17 hash");
     for (name, algorithm) in [
         ("P-384", &rcgen::PKCS_ECDSA_P384_SHA384),
         ("CERT-18 P-521", &rcgen::PKCS_ECDSA_P521_SHA512),
@@ -370,7 +384,7 @@ fn weak_keys_and_hashes_are_refused_and_strong_ones_are_not() {
     }
     for (name, key, want) in [
         ("CERT-18 RSA-2048", zoo::RSA_2048, "issued laptop root"),
-        ("CERT-17 RSA-1024", zoo::RSA_1024, "none device_unfit - root"),
+        ("CERT-17 RSA-1024", zoo::RSA_1024, "none device_weak_key - root"),
     ] {
         let key = rcgen::SubjectPublicKeyInfo::from_pem(key).unwrap();
         let leaf = root.leaf("laptop", |_| {}).params.signed_by(&key, &root.issuer()).unwrap().der().clone();
@@ -411,7 +425,7 @@ fn a_workload_is_what_a_trust_domain_issued_and_nothing_else() {
         p.subject_alt_names = vec![uri(sync)];
         p.extended_key_usages.clear();
     });
-    assert_eq!(judge(&trust, &[&no_purpose.der], NOW), "nothing device_unfit");
+    assert_eq!(judge(&trust, &[&no_purpose.der], NOW), "nothing device_no_client_auth");
     assert!(trust.hints().len() == 2, "each issuer is named once");
 }
 
@@ -428,6 +442,13 @@ fn the_verifier_asks_never_requires_and_refuses_only_what_does_not_parse() {
         rustls::pki_types::UnixTime::since_unix_epoch(std::time::Duration::from_secs(NOW.unsigned_abs()));
     let stranger = Made::root("stranger", |_| {}).leaf("laptop", |_| {}).der;
     assert!(verifier.verify_client_cert(&stranger, &[], now).is_ok(), "judged later");
+    // Of a chain that is too long only the leaf is looked at.
+    let junk = vec![CertificateDer::from(vec![0x30, 0]); 59];
+    assert!(verifier.verify_client_cert(&stranger, &junk, now).is_ok(), "CERT-16");
+    assert_eq!(
+        judge(&trust, &std::iter::once(&stranger).chain(&junk).collect::<Vec<_>>(), NOW),
+        "nothing device_chain_too_long"
+    );
     for bad in [CertificateDer::from(vec![0x30, 0]), root.patched(&[0xa0, 3, 2, 1, 2], &[0xa0, 3, 2, 1, 1])] {
         assert!(verifier.verify_client_cert(&bad, &[], now).is_err());
         assert!(verifier.verify_client_cert(&stranger, &[bad], now).is_err());

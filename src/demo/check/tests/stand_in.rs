@@ -59,6 +59,7 @@ fn trust(certs: &Path) -> TrustStore {
         ca: vec![certs.join(format!("{name}-ca.pem"))],
         grants,
         crl: vec![certs.join(format!("{name}.crl"))],
+        ..Authority::default()
     };
     let domain = TrustDomain { name: "corp.example".to_owned(), bundle: certs.join("workload-ca.pem") };
     let authorities = [authority("corporate", DeviceTrust::Issued), authority("mdm", DeviceTrust::Enrolled)];
