@@ -1,5 +1,6 @@
 //! Which device a certificate names.
 
+use crate::text::name::is_device_id;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::der_parser::asn1_rs::{Any, Class, FromDer, Oid, Sequence, Tag, Utf8String, oid};
 use x509_parser::extensions::GeneralName;
@@ -10,8 +11,6 @@ use x509_parser::x509::AttributeTypeAndValue;
 const PERMANENT_IDENTIFIER: Oid<'static> = oid!(1.3.6.1.5.5.7.8.3);
 /// `hardwareModuleName` (RFC 4108 §5).
 const HARDWARE_MODULE_NAME: Oid<'static> = oid!(1.3.6.1.5.5.7.8.4);
-/// No identity is longer: it goes into headers, logs and file names.
-const MAX_BYTES: usize = 128;
 
 /// The identity of a device, and where in the certificate it was read.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -76,16 +75,9 @@ fn only(candidates: Vec<String>, from_subject: bool) -> Result<Option<DeviceId>,
     let mut candidates = candidates.into_iter();
     match (candidates.next(), candidates.next()) {
         (None, _) => Ok(None),
-        (Some(text), None) if is_plain(&text) => Ok(Some(DeviceId { text, from_subject })),
+        (Some(text), None) if is_device_id(&text) => Ok(Some(DeviceId { text, from_subject })),
         (Some(_), _) => Err(Unnamed),
     }
-}
-
-/// Printable ASCII, no space at either end, bounded: what headers, logs and people can all hold.
-fn is_plain(text: &str) -> bool {
-    (1..=MAX_BYTES).contains(&text.len())
-        && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
-        && text.trim() == text
 }
 
 /// `PermanentIdentifier ::= SEQUENCE { identifierValue UTF8String OPTIONAL, assigner OID OPTIONAL }`
