@@ -1,6 +1,7 @@
 //! Which device a certificate names.
 
 use crate::config::IdentityKind;
+use crate::text::name::is_device_id;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::der_parser::asn1_rs::{Any, Class, FromDer, Oid, Sequence, Tag, Utf8String, oid};
 use x509_parser::extensions::GeneralName;
@@ -14,8 +15,6 @@ const HARDWARE_MODULE_NAME: Oid<'static> = oid!(1.3.6.1.5.5.7.8.4);
 /// The serial number and the UDID in Apple's Managed Device Attestation.
 const APPLE_SERIAL: Oid<'static> = oid!(1.2.840.113635.100.8.9.1);
 const APPLE_UDID: Oid<'static> = oid!(1.2.840.113635.100.8.9.2);
-/// No identity is longer: it goes into headers, logs and file names.
-const MAX_BYTES: usize = 128;
 
 /// The certificate names no device, or more than one, or by what cannot be written down safely.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -120,7 +119,7 @@ fn only(names: impl Iterator<Item = Result<String, Unnamed>>) -> Place {
     let mut names = names;
     match (names.next().transpose()?, names.next()) {
         (None, _) => Ok(None),
-        (Some(text), None) if is_plain(&text) => Ok(Some(text)),
+        (Some(text), None) if is_device_id(&text) => Ok(Some(text)),
         (Some(_), _) => Err(Unnamed),
     }
 }
@@ -136,18 +135,11 @@ pub(super) fn text_of(value: &[u8]) -> Option<&str> {
         }
         Ok(_) | Err(_) => value,
     };
-    std::str::from_utf8(inner).ok().filter(|text| is_plain(text))
+    std::str::from_utf8(inner).ok().filter(|text| is_device_id(text))
 }
 
 fn is_string(tag: Tag) -> bool {
     [Tag::Utf8String, Tag::PrintableString, Tag::Ia5String].contains(&tag)
-}
-
-/// Printable ASCII, no space at either end, bounded: what headers, logs and people can all hold.
-fn is_plain(text: &str) -> bool {
-    (1..=MAX_BYTES).contains(&text.len())
-        && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
-        && text.trim() == text
 }
 
 /// `PermanentIdentifier ::= SEQUENCE { identifierValue UTF8String OPTIONAL, assigner OID OPTIONAL }`

@@ -8,7 +8,11 @@
 //! * A record is replaced whole: a request sees all of one version of it.
 //! * Whatever changes a record makes requests under way be judged again.
 
+mod form;
+mod intern;
 mod merge;
 mod store;
 
+pub use form::{Facts, Form, FormError, KEYS, MOST_NOTES, Written, from_json, patched};
+pub use intern::Interner;
 pub use store::{Inventory, Source};

@@ -2,6 +2,7 @@
 
 use super::resolve::Place;
 use crate::diagnostic::{Diagnostic, Findings, Severity, did_you_mean};
+pub(super) use crate::text::name::shorten;
 use crate::text::name::{NAME_RULE, is_name};
 use crate::text::yaml::At;
 use std::collections::HashMap;
@@ -115,15 +116,5 @@ impl Names {
                     .label("no rule or resource names it"),
             );
         }
-    }
-}
-
-/// At most as much of a text as a message can hold.
-pub(super) fn shorten(text: &str) -> String {
-    const MOST: usize = 80;
-    if text.chars().count() <= MOST {
-        text.to_owned()
-    } else {
-        text.chars().take(MOST).chain(['…']).collect()
     }
 }

@@ -26,7 +26,21 @@ pub fn parse_end(text: &str) -> Result<i64, DateError> {
         let next = day.next_day().ok_or(DateError)?;
         return Ok(next.midnight().assume_utc().unix_timestamp());
     }
-    OffsetDateTime::parse(text, &Rfc3339).map(OffsetDateTime::unix_timestamp).map_err(|_| DateError)
+    parse_time(text).map_err(|_| DateError)
+}
+
+/// Why a text is no time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("write a time such as `2026-12-01T18:00:00Z`")]
+pub struct TimeError;
+
+/// Reads a time, in Unix seconds; what is less than a second is cut off.
+///
+/// # Errors
+///
+/// Where it is not RFC 3339.
+pub fn parse_time(text: &str) -> Result<i64, TimeError> {
+    OffsetDateTime::parse(text, &Rfc3339).map(OffsetDateTime::unix_timestamp).map_err(|_| TimeError)
 }
 
 /// A point in time as people read it: RFC 3339, UTC.

@@ -12,6 +12,32 @@ pub fn is_name(text: &str) -> bool {
 /// What a name may be, beside the caret.
 pub const NAME_RULE: &str = "letters, digits, `-`, `_` and `.`, at most 64, starting with a letter or digit";
 
+/// At most as much of a text as a message can hold.
+#[must_use]
+pub fn shorten(text: &str) -> String {
+    const MOST: usize = 80;
+    if text.chars().count() <= MOST {
+        text.to_owned()
+    } else {
+        text.chars().take(MOST).chain(['…']).collect()
+    }
+}
+
+/// No device's identity is longer: it goes into headers, logs and file names.
+const MOST_DEVICE_ID: usize = 128;
+
+/// Whether a text can be the identity of a device: printable ASCII, no space at either end, 1 to 128. What
+/// headers, logs and people can all hold.
+#[must_use]
+pub fn is_device_id(text: &str) -> bool {
+    (1..=MOST_DEVICE_ID).contains(&text.len())
+        && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
+        && text.trim() == text
+}
+
+/// What the identity of a device may be, beside the caret.
+pub const DEVICE_ID_RULE: &str = "1 to 128 printable ASCII characters, no space at either end";
+
 /// Why a text is not a SPIFFE ID, or nothing where it is one (SPIFFE-ID §2).
 #[must_use]
 pub fn spiffe_problem(text: &str) -> Option<&'static str> {
@@ -59,6 +85,16 @@ mod tests {
         }
         for name in ["", "-a", "a b", "a:b", "é", "a,b", &"a".repeat(65)] {
             assert!(!is_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_identity_of_a_device_is_short_and_plain() {
+        for id in ["a", "C02XL0AAJGH5", "urn:uuid:1", "a b", "../x", "{}", &"a".repeat(128)] {
+            assert!(is_device_id(id), "{id}");
+        }
+        for id in ["", " a", "a ", " ", "é", "a\tb", "a\n", "a\u{7f}", &"a".repeat(129)] {
+            assert!(!is_device_id(id), "{id}");
         }
     }
 
