@@ -8,6 +8,7 @@ mod check_rehearsal;
 pub mod demo;
 pub mod diff;
 pub mod explain;
+pub mod inspect;
 pub mod matrix;
 pub mod policies;
 pub mod reload;

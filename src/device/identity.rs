@@ -21,7 +21,7 @@ const APPLE_UDID: Oid<'static> = oid!(1.2.840.113635.100.8.9.2);
 pub(super) struct Unnamed;
 
 /// What one place says: nothing, one name, or what is none.
-type Place = Result<Option<String>, Unnamed>;
+pub(super) type Place = Result<Option<String>, Unnamed>;
 
 /// What a certificate calls the device, in every place that can name one. Who issued it decides which
 /// of them counts.
@@ -64,24 +64,29 @@ impl DeviceNames {
         }
     }
 
+    /// What one place says.
+    pub(super) fn at(&self, kind: IdentityKind) -> &Place {
+        match kind {
+            IdentityKind::PermanentIdentifier => &self.permanent_identifier,
+            IdentityKind::HardwareModuleName => &self.hardware_module_name,
+            IdentityKind::Uri => &self.uri,
+            IdentityKind::AppleSerial => &self.apple_serial,
+            IdentityKind::AppleUdid => &self.apple_udid,
+            IdentityKind::SubjectSerial => &self.subject_serial,
+            IdentityKind::CommonName => &self.common_name,
+        }
+    }
+
     /// The name in the first of these places that has one. One that is malformed or double is an error,
     /// not a reason to look further down. Where name constraints bind the path, the subject does not
     /// count: they do not bind it.
     pub(super) fn pick(&self, order: &[IdentityKind], constrained: bool) -> Result<&str, Unnamed> {
         for kind in order {
-            let (place, from_subject) = match kind {
-                IdentityKind::PermanentIdentifier => (&self.permanent_identifier, false),
-                IdentityKind::HardwareModuleName => (&self.hardware_module_name, false),
-                IdentityKind::Uri => (&self.uri, false),
-                IdentityKind::AppleSerial => (&self.apple_serial, false),
-                IdentityKind::AppleUdid => (&self.apple_udid, false),
-                IdentityKind::SubjectSerial => (&self.subject_serial, true),
-                IdentityKind::CommonName => (&self.common_name, true),
-            };
+            let from_subject = matches!(kind, IdentityKind::SubjectSerial | IdentityKind::CommonName);
             if constrained && from_subject {
                 continue;
             }
-            match place {
+            match self.at(*kind) {
                 Ok(None) => {}
                 Ok(Some(name)) => return Ok(name),
                 Err(unnamed) => return Err(*unnamed),

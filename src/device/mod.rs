@@ -15,6 +15,7 @@ mod crl;
 mod demands;
 mod evidence;
 mod identity;
+mod inspect;
 mod judgement;
 mod trust_store;
 mod verifier;
@@ -27,6 +28,7 @@ mod zoo;
 
 pub use certificate::EvidenceError;
 pub use evidence::Evidence;
+pub use inspect::{InspectError, Inspection, Name, Verdict, inspect};
 pub use judgement::{Judgement, Presented};
 pub use trust_store::{ListDates, TrustStore};
 pub use verifier::DeviceVerifier;
