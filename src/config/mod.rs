@@ -1,7 +1,7 @@
 //! `tiergate.yaml`: how tiergate runs. From text to a typed [`Config`].
 
-mod evidence;
 mod authority;
+mod evidence;
 mod identity;
 mod listen;
 mod raw;
@@ -10,8 +10,8 @@ mod resolve;
 mod schema;
 mod upstreams;
 
+pub use authority::{Authority, Identities, IdentityKind, Ocsp, RequiredExtension, is_responder};
 pub use evidence::{EvidenceLimits, Freshness};
-pub use authority::{Authority, Identities, IdentityKind, RequiredExtension};
 pub use rehearsal::{MostDenied, ReloadGuard, ShadowConfig};
 pub use resolve::{policies_folder, resolve};
 pub use schema::schema;
