@@ -4,6 +4,7 @@ use crate::access::Reason;
 use crate::admin::{self, Admin, Guarding};
 use crate::audit::{self, Audit, AuditError, Event, Kind};
 use crate::config::Config;
+use crate::device::Refresher;
 use crate::gateway::assertion::{AssertionError, Assertions};
 use crate::gateway::scope::Heart;
 use crate::gateway::tls::{self, Resumption, TlsError};
@@ -73,6 +74,9 @@ pub enum ServeError {
     /// The metrics cannot be set up.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    /// The client that asks OCSP responders cannot be made.
+    #[error("cannot prepare to ask OCSP responders: {0}")]
+    Ocsp(#[from] reqwest::Error),
     /// The logs cannot be set up.
     #[error(transparent)]
     Logs(#[from] logs::LogsError),
@@ -139,7 +143,7 @@ async fn run(
         let service = admin::service(&admin, Arc::new(AdminTls(Arc::clone(&shared))));
         tokio::spawn(admin::serve(listener, service, admin_stop.clone()));
     }
-    let work = started.background(&shared);
+    let work = started.background(&shared)?;
     started.record(Kind::Start);
     tracing::info!(https = ?config.listen.https, admin = ?config.listen.admin, version = env!("CARGO_PKG_VERSION"), "tiergate serves");
     if let Some(on_ready) = on_ready {
@@ -274,7 +278,11 @@ impl Started {
     }
 
     /// What goes on beside the requests.
-    fn background(&self, shared: &Shared) -> tokio::task::JoinSet<()> {
+    fn background(&self, shared: &Shared) -> Result<tokio::task::JoinSet<()>, ServeError> {
+        let gateway = Arc::clone(&self.gateway);
+        let answers = Arc::clone(shared.load().trust.answers());
+        let refresher =
+            Refresher::new(answers, || audit::now().unix_timestamp(), move || gateway.beat(true))?;
         let mut work = tokio::task::JoinSet::new();
         let gateway = Arc::clone(&self.gateway);
         work.spawn(async move {
@@ -284,6 +292,7 @@ impl Started {
             }
         });
         work.spawn(Arc::clone(&self.reloader).watch());
+        work.spawn(refresher.run());
         let (sessions, shared, gateway) =
             (Arc::clone(&self.sessions), Arc::clone(shared), Arc::clone(&self.gateway));
         let audit = Arc::clone(&self.audit);
@@ -315,7 +324,7 @@ impl Started {
             gateway: Arc::clone(&self.gateway),
         };
         work.spawn(rotation.run());
-        work
+        Ok(work)
     }
 
     fn record(&self, kind: Kind) {
@@ -402,7 +411,8 @@ fn refresh(metrics: &Metrics, shared: &Shared, sessions: &Sessions, gateway: &Ga
     let keys = snapshot.providers.keys_ages(now).map(|seconds| (EvidenceSource::Jwks, age(seconds)));
     let inventory =
         snapshot.inventory.as_of().map(|at| (EvidenceSource::Inventory, age(now.saturating_sub(at))));
-    metrics.evidence_ages(lists.chain(keys).chain(inventory));
+    let answers = snapshot.trust.answers().age(now).map(|seconds| (EvidenceSource::Ocsp, age(seconds)));
+    metrics.evidence_ages(lists.chain(answers).chain(keys).chain(inventory));
 }
 
 /// The signals that tiergate heeds.

@@ -5,6 +5,7 @@ mod support;
 
 mod attacks {
     mod answers;
+    mod certificate_table;
     mod certificates;
     mod cookies;
     mod flood;

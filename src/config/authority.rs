@@ -2,15 +2,19 @@
 
 use super::raw;
 use super::resolve::Reader;
+use super::schema::RESPONDER_RULE;
 use crate::access::DeviceTrust;
 use crate::text::oid::{OID_RULE, ObjectId};
 use crate::text::yaml::{At, Key};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
+use url::Url;
 
 /// Bytes of a value that an extension must have.
 const MAX_VALUE_BYTES: usize = 1024;
+/// Bytes of the URL of a responder.
+const MAX_URL_BYTES: usize = 2048;
 
 /// An authority whose device certificates are believed, up to a stated trust. The default believes
 /// nothing.
@@ -32,6 +36,17 @@ pub struct Authority {
     pub max_lifetime: Option<Duration>,
     /// Where in a certificate the device is named.
     pub identity: Identities,
+    /// How its OCSP responder is asked; `None` where it is not.
+    pub ocsp: Option<Ocsp>,
+}
+
+/// How an OCSP responder is asked.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ocsp {
+    /// Without an answer that counts a device counts as none, not as at most `enrolled`.
+    pub hard: bool,
+    /// Who is asked; whom the certificate names where `None`.
+    pub url: Option<String>,
 }
 
 /// An extension that a certificate must have, once.
@@ -85,6 +100,15 @@ impl Default for Identities {
     }
 }
 
+/// Whether a text is the URL of an OCSP responder: in the clear or not, without a name and password.
+#[must_use]
+pub fn is_responder(text: &str) -> bool {
+    let plain =
+        text.len() <= MAX_URL_BYTES && !text.contains(|c: char| c <= ' ' || matches!(c, '#' | '@' | '\x7f'));
+    let known = text.starts_with("http://") || text.starts_with("https://");
+    plain && known && Url::parse(text).is_ok_and(|url| url.has_host())
+}
+
 impl Reader<'_> {
     pub(super) fn authorities(&mut self, authorities: Key<Vec<At<raw::Authority>>>) -> Vec<Authority> {
         let list = authorities.0.map_or_else(Vec::new, |list| self.not_empty(list, "authorities"));
@@ -99,7 +123,18 @@ impl Reader<'_> {
     ) -> Authority {
         let At { value, span } = authority;
         // Destructured without `..`: see `raw`.
-        let raw::Authority { name, ca, grants, crl, eku, require_extension, max_lifetime, identity } = value;
+        let raw::Authority {
+            name,
+            ca,
+            grants,
+            crl,
+            eku,
+            require_extension,
+            max_lifetime,
+            identity,
+            ocsp,
+            ocsp_url,
+        } = value;
         let name = self.unique_name(name, "an authority", span.clone(), seen);
         if !ca.is_stated() {
             self.error("Y0105", span.clone(), "missing key `ca`", "the authority's certificates, PEM");
@@ -120,7 +155,29 @@ impl Reader<'_> {
             require_extension: self.required_extensions(require_extension),
             max_lifetime: max_lifetime.0.and_then(|text| self.duration(&text)),
             identity: self.identities(identity),
+            ocsp: self.ocsp(ocsp, ocsp_url),
         }
+    }
+
+    fn ocsp(&mut self, mode: Key<String>, url: Key<String>) -> Option<Ocsp> {
+        const MODES: [(&str, Option<bool>); 3] = [("off", None), ("soft", Some(false)), ("hard", Some(true))];
+        // What cannot be read is the strictest; the file is refused anyway.
+        let hard = mode.0.and_then(|text| self.word(&text, "mode", &MODES).unwrap_or(Some(true)));
+        if let Some(text) = &url.0 {
+            if !is_responder(&text.value) {
+                let message = "not the URL of an OCSP responder";
+                self.error("C0111", text.span.clone(), message, RESPONDER_RULE);
+            }
+            if hard.is_none() {
+                self.error(
+                    "C0107",
+                    text.span.clone(),
+                    "nobody asks this responder",
+                    "add `ocsp: soft` or `ocsp: hard`",
+                );
+            }
+        }
+        hard.map(|hard| Ocsp { hard, url: url.0.map(|text| text.value) })
     }
 
     fn object_id(&mut self, text: &At<String>) -> Option<ObjectId> {

@@ -10,7 +10,7 @@ mod resolve;
 mod schema;
 mod upstreams;
 
-pub use authority::{Authority, Identities, IdentityKind, RequiredExtension};
+pub use authority::{Authority, Identities, IdentityKind, Ocsp, RequiredExtension, is_responder};
 pub use evidence::{EvidenceLimits, Freshness};
 pub use rehearsal::{MostDenied, ReloadGuard, ShadowConfig};
 pub use resolve::{policies_folder, resolve};

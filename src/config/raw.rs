@@ -2,8 +2,8 @@
 //! every value has its place. What is said of a key here is what editors show.
 
 use super::schema::{
-    AdminToken, Grants, Headers, HostOrAddress, Hsts, IdentityPlace, Issuer, LogFormat, MostDenied, OnFailed,
-    ProviderType, Socket, TlsVersion, UpstreamAddress, UpstreamHost,
+    AdminToken, Grants, Headers, HostOrAddress, Hsts, IdentityPlace, Issuer, LogFormat, MostDenied, Ocsp,
+    OnFailed, ProviderType, ResponderUrl, Socket, TlsVersion, UpstreamAddress, UpstreamHost,
 };
 use crate::text::schema::{
     Count, Duration, End, FilePath, Flag, Host, Name, Network, ObjectIdentifier, Text, TrustDomainName,
@@ -183,6 +183,13 @@ mirror! {
         /// counts. Default: all, in the order of this list.
         #[schemars(with = "OneOrMany<IdentityPlace>")]
         identity: Texts,
+        /// Whether its OCSP responder is asked, beside the requests. `soft`: without an answer that counts a
+        /// device is at most `enrolled`; `hard`: it counts as none. Default: off.
+        #[schemars(with = "Ocsp")]
+        ocsp: Key<String>,
+        /// Its OCSP responder. Default: the one that each certificate names.
+        #[schemars(with = "ResponderUrl")]
+        ocsp_url: Key<String>,
     }
     /// An extension that must hold a text.
     #[schemars(extend("required" = ["oid"]))]

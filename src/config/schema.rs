@@ -20,6 +20,9 @@ const ISSUER_RULE: &str = "write `https://` and a host, exactly as the provider 
 const SOCKET_RULE: &str = "write an IP address and a port, such as `0.0.0.0:443`";
 const ADDRESS_RULE: &str = "write `host:port`; for https add `tls: true`";
 const HOST_RULE: &str = "write a host, lower case, with a port if need be";
+/// What the URL of a responder is, beside the caret.
+pub(super) const RESPONDER_RULE: &str =
+    "write `http://` or `https://`, a host and a path: answers are signed";
 const NAME_RULE: &str = "write a host in lower case, or an address";
 const TEMPLATE_RULE: &str = "visible ASCII, with known fields in braces, such as `{user.email}`";
 
@@ -34,6 +37,10 @@ kinds! {
     Grants => words(&["issued", "enrolled"]);
     /// Where in a certificate a device is named.
     IdentityPlace => words(&IdentityKind::ALL.map(|(word, _)| word));
+    /// Whether an OCSP responder is asked.
+    Ocsp => words(&["off", "soft", "hard"]);
+    /// The URL of an OCSP responder.
+    ResponderUrl => bounded(text("^https?://[^#@\\x00-\\x20\\x7f]+$", RESPONDER_RULE), 2048);
     /// What an identity provider is.
     ProviderType => words(&["local", "oidc"]);
     /// The exact issuer of an OpenID provider.

@@ -3,10 +3,12 @@
 use super::identity::DeviceNames;
 use super::workload::{self, SpiffeId};
 use crate::access::{Reason, Timestamp};
+use crate::config::is_responder;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, KeyUsage, ParsedExtension};
 use x509_parser::oid_registry::{
-    OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_SIG_ED25519,
+    OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_NIST_EC_P521,
+    OID_PKIX_ACCESS_DESCRIPTOR_OCSP, OID_SIG_ED25519,
 };
 use x509_parser::prelude::FromDer;
 use x509_parser::public_key::PublicKey;
@@ -112,10 +114,23 @@ pub(super) fn leaf(certificate: &X509Certificate<'_>) -> Leaf {
     }
 }
 
+/// Who answers questions about the certificate (RFC 5280 §4.2.2.1): the first that can be asked.
+pub(super) fn responder<'a>(certificate: &'a X509Certificate<'_>) -> Option<&'a str> {
+    certificate.iter_extensions().find_map(|extension| {
+        let ParsedExtension::AuthorityInfoAccess(access) = extension.parsed_extension() else { return None };
+        let responders =
+            access.accessdescs.iter().filter(|it| it.access_method == OID_PKIX_ACCESS_DESCRIPTOR_OCSP);
+        responders.filter_map(|it| uri(&it.access_location)).find(|uri| is_responder(uri))
+    })
+}
+
+fn uri<'a>(name: &GeneralName<'a>) -> Option<&'a str> {
+    if let GeneralName::URI(uri) = name { Some(*uri) } else { None }
+}
+
 fn uris<'a>(certificate: &'a X509Certificate<'_>) -> Vec<&'a str> {
     let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };
-    let names = names.value.general_names.iter();
-    names.filter_map(|name| if let GeneralName::URI(uri) = name { Some(*uri) } else { None }).collect()
+    names.value.general_names.iter().filter_map(uri).collect()
 }
 
 /// Why a leaf may not identify a client, if it may not: it must say `clientAuth` and `digitalSignature`,

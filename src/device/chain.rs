@@ -44,6 +44,8 @@ pub(super) enum Outcome {
 pub(super) struct Path {
     /// When every certificate of it is valid.
     pub(super) window: Window,
+    /// The key that signed the leaf, a DER `SubjectPublicKeyInfo`.
+    pub(super) issuer_key: Vec<u8>,
     /// A certificate of it bounds the names below it.
     pub(super) constrained: bool,
     pub(super) revocation: Revocation,
@@ -118,7 +120,8 @@ impl Issuers {
             window = window.and(anchor.validity);
         }
         let revocation = crl::revocation(&self.crls, &path, now, |options| verify(Some(options)).map(|_| ()));
-        Ok(Path { window, constrained, revocation })
+        let issuer_key = path.issuer_spki().to_vec();
+        Ok(Path { window, issuer_key, constrained, revocation })
     }
 }
 

@@ -4,13 +4,13 @@
 //! it. Nothing is fetched: a list is a file that somebody keeps fresh.
 
 use super::certificate::Window;
+use super::signature;
 use super::trust_store::CaCertificate;
 use crate::access::Timestamp;
-use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{PemObject, SectionKind};
 use webpki::{
-    CertRevocationList, EndEntityCert, Error, OwnedCertRevocationList, RevocationCheckDepth,
-    RevocationOptions, RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath,
+    CertRevocationList, Error, OwnedCertRevocationList, RevocationCheckDepth, RevocationOptions,
+    RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath,
 };
 use x509_parser::prelude::FromDer;
 use x509_parser::revocation_list::CertificateRevocationList;
@@ -28,17 +28,42 @@ pub(super) struct Crl {
     pub(super) fresh: Window,
 }
 
-/// Whether a path is revoked.
+/// Whether a path is revoked, by lists and by responders alike.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Revocation {
-    /// No list is configured: nobody revokes.
+    /// No list is configured and no responder asked: nobody revokes.
     Unchecked,
-    /// On no list, for as long as the lists are fresh.
+    /// On no list, or good by its responder, for as long as that is fresh.
     Good(Window),
-    /// No fresh list speaks of some certificate of the path; from when to when that holds.
+    /// Nothing fresh speaks of some certificate of the path; from when to when that holds.
     Stale(Window),
-    /// On a list.
+    /// On a list, or revoked by its responder.
     Revoked,
+}
+
+impl Revocation {
+    /// Not revoked, by evidence that counts for so long.
+    pub(super) fn within(fresh: Window, now: Timestamp) -> Self {
+        if fresh.contains(now) {
+            Self::Good(fresh)
+        } else if now > fresh.until {
+            Self::Stale(Window { from: fresh.until.saturating_add(1), until: Timestamp::MAX })
+        } else {
+            Self::Stale(Window { from: Timestamp::MIN, until: fresh.from.saturating_sub(1) })
+        }
+    }
+
+    /// What two sources say together: the worse, for as long as both hold.
+    pub(super) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Revoked, _) | (_, Self::Revoked) => Self::Revoked,
+            (Self::Unchecked, other) | (other, Self::Unchecked) => other,
+            (Self::Good(one), Self::Good(two)) => Self::Good(one.and(two)),
+            (Self::Stale(one), Self::Good(two) | Self::Stale(two)) | (Self::Good(one), Self::Stale(two)) => {
+                Self::Stale(one.and(two))
+            }
+        }
+    }
 }
 
 /// Why a revocation list is not believed.
@@ -87,7 +112,13 @@ fn parse_der(der: &[u8], authority: &[CaCertificate]) -> Result<Crl, CrlError> {
     let next_update =
         parsed.next_update().ok_or_else(|| CrlError::Unsupported("no nextUpdate".to_owned()))?;
     let issued = |certificate: &&CaCertificate| {
-        certificate.subject == parsed.issuer().as_raw() && signed(&certificate.der, &parsed)
+        certificate.subject == parsed.issuer().as_raw()
+            && signature::is_by(
+                &certificate.spki,
+                parsed.signature_algorithm.algorithm.as_bytes(),
+                parsed.tbs_cert_list.as_ref(),
+                &parsed.signature_value.data,
+            )
     };
     let signers = authority.iter().filter(issued).collect::<Vec<_>>();
     if signers.is_empty() {
@@ -99,20 +130,6 @@ fn parse_der(der: &[u8], authority: &[CaCertificate]) -> Result<Crl, CrlError> {
         list: list.into(),
         signer: signer.spki.clone(),
         fresh: Window { from: parsed.last_update().timestamp(), until: next_update.timestamp() },
-    })
-}
-
-/// Whether the certificate's key signed the list, by an algorithm that is also good enough for certificates.
-fn signed(certificate: &CertificateDer<'_>, list: &CertificateRevocationList<'_>) -> bool {
-    let Ok(signer) = EndEntityCert::try_from(certificate) else { return false };
-    let oid = list.signature_algorithm.algorithm.as_bytes();
-    webpki::ALL_VERIFICATION_ALGS.iter().any(|algorithm| {
-        // The identifier begins with the object identifier: tag, length, bytes.
-        let named = algorithm.signature_alg_id();
-        named.as_ref().get(2..).is_some_and(|rest| rest.starts_with(oid))
-            && signer
-                .verify_signature(*algorithm, list.tbs_cert_list.as_ref(), &list.signature_value.data)
-                .is_ok()
     })
 }
 
@@ -177,11 +194,5 @@ pub(super) fn revocation(
         Err(_) => return Revocation::Stale(Window::ALWAYS),
     }
     let fresh = relevant.iter().fold(Window::ALWAYS, |window, crl| window.and(crl.fresh));
-    if fresh.contains(now) {
-        Revocation::Good(fresh)
-    } else if now > fresh.until {
-        Revocation::Stale(Window { from: fresh.until.saturating_add(1), until: Timestamp::MAX })
-    } else {
-        Revocation::Stale(Window { from: Timestamp::MIN, until: fresh.from.saturating_sub(1) })
-    }
+    Revocation::within(fresh, now)
 }

@@ -4,6 +4,7 @@ use super::certificate::{self, EvidenceError, Leaf, MAX_CHAIN, Window};
 use super::chain::{Outcome, Path};
 use super::crl::Revocation;
 use super::judgement::{Judgement, Presented};
+use super::ocsp::{Asked, Watch};
 use super::trust_store::{Authority, TrustStore};
 use crate::access::{DeviceTrust, Reason, Timestamp};
 use arc_swap::ArcSwapOption;
@@ -34,7 +35,16 @@ pub struct Evidence {
 struct Verdict {
     generation: u64,
     window: Window,
+    /// What responders had said.
+    watches: Vec<Watch>,
     judgement: Judgement,
+}
+
+/// What an authority says of a path that leads to it.
+struct Issued {
+    judgement: Judgement,
+    /// By its lists, and by its responder where that was asked.
+    revocation: Revocation,
 }
 
 impl Evidence {
@@ -79,17 +89,20 @@ impl Evidence {
         if let Some(verdict) = self.verdict.load().as_ref()
             && verdict.generation == trust.generation()
             && verdict.window.contains(now)
+            && verdict.watches.iter().all(Watch::holds)
         {
             return verdict.judgement.clone();
         }
-        let (judgement, window) = self.verify(trust, now);
+        let mut watches = Vec::new();
+        let (judgement, window) = self.verify(trust, now, &mut watches);
         // A verdict for a moment that is gone would only cost: but it is also never wrong.
-        let verdict = Verdict { generation: trust.generation(), window, judgement: judgement.clone() };
+        let generation = trust.generation();
+        let verdict = Verdict { generation, window, watches, judgement: judgement.clone() };
         self.verdict.store(Some(Arc::new(verdict)));
         judgement
     }
 
-    fn verify(&self, trust: &TrustStore, now: Timestamp) -> (Judgement, Window) {
+    fn verify(&self, trust: &TrustStore, now: Timestamp, watches: &mut Vec<Watch>) -> (Judgement, Window) {
         // What no moment changes.
         if let Some(reason) = self.refused {
             return (Judgement::refused(reason), Window::ALWAYS);
@@ -101,7 +114,7 @@ impl Evidence {
             }
             Err(_) => return (Judgement::refused(Reason::DeviceUnfit), Window::ALWAYS),
         };
-        self.workload(trust, &leaf, now).unwrap_or_else(|| self.device(trust, &leaf, now))
+        self.workload(trust, &leaf, now).unwrap_or_else(|| self.device(trust, &leaf, now, watches))
     }
 
     /// What a trust domain says; `None` where none of them issued this. Whatever a trust domain
@@ -141,7 +154,13 @@ impl Evidence {
     }
 
     /// What the device authorities say: the least of those that issued this.
-    fn device(&self, trust: &TrustStore, leaf: &EndEntityCert<'_>, now: Timestamp) -> (Judgement, Window) {
+    fn device(
+        &self,
+        trust: &TrustStore,
+        leaf: &EndEntityCert<'_>,
+        now: Timestamp,
+        watches: &mut Vec<Watch>,
+    ) -> (Judgement, Window) {
         let mut window = Window::ALWAYS;
         let mut verified: Option<Judgement> = None;
         let mut outdated: Option<Judgement> = None;
@@ -149,13 +168,19 @@ impl Evidence {
         for authority in &trust.authorities {
             match authority.issuers.verify(leaf, &self.intermediates, self.leaf.validity, now) {
                 Outcome::Verified(path) => {
-                    window = window.and(holds(&path));
-                    let judgement = self.issued_by(authority, &path);
+                    let mut ask = || {
+                        let (revocation, watch) = self.ask(trust, authority, &path, now)?;
+                        watches.extend(watch);
+                        Some(revocation)
+                    };
+                    let Issued { judgement, revocation } = self.issued_by(authority, &path, &mut ask);
+                    window = window.and(path.window).and(holds(revocation));
                     verified = Some(verified.map_or(judgement.clone(), |other| lower(other, judgement)));
                 }
                 Outcome::Outdated(path) => {
                     window = window.and(self.outdated_window(now));
-                    let mut judgement = self.issued_by(authority, &path);
+                    // Nobody is asked about what is over.
+                    let Issued { mut judgement, .. } = self.issued_by(authority, &path, &mut || None);
                     judgement.trust = DeviceTrust::None;
                     if judgement.lowered != Some(Reason::DeviceRevoked) {
                         judgement.lowered = Some(self.outdated_reason(now));
@@ -175,30 +200,68 @@ impl Evidence {
         (verified.or(outdated).unwrap_or_else(|| Judgement::refused(refused)), window)
     }
 
-    fn issued_by(&self, authority: &Authority, path: &Path) -> Judgement {
-        let refused = |reason| Judgement {
-            kind: Presented::Device,
-            authority: Some(Arc::clone(&authority.name)),
-            ..Judgement::refused(reason)
+    /// What the authority that the path leads to says; `ask` asks its responder.
+    fn issued_by(
+        &self,
+        authority: &Authority,
+        path: &Path,
+        ask: &mut dyn FnMut() -> Option<Revocation>,
+    ) -> Issued {
+        let refused = |id, reason| {
+            let (kind, authority) = (Presented::Device, Some(Arc::clone(&authority.name)));
+            let judgement = Judgement { kind, id, authority, ..Judgement::refused(reason) };
+            Issued { judgement, revocation: path.revocation }
         };
         if let Some(fault) = self.leaf.fault {
-            return refused(fault);
+            return refused(None, fault);
         }
         let Ok(id) = self.leaf.names.pick(&authority.identity, path.constrained) else {
-            return refused(Reason::DeviceUnnamed);
+            return refused(None, Reason::DeviceUnnamed);
         };
         let id = Some(Arc::from(id));
         if let Some(unmet) = authority.demands.unmet(&self.leaf, &self.certificate) {
-            return Judgement { id, ..refused(unmet) };
+            return refused(id, unmet);
         }
-        let (trust, lowered) = match path.revocation {
-            Revocation::Revoked => (DeviceTrust::None, Some(Reason::DeviceRevoked)),
-            Revocation::Stale(_) if authority.grants > DeviceTrust::Enrolled => {
+        let answer = ask().unwrap_or(Revocation::Unchecked);
+        let revocation = path.revocation.and(answer);
+        let (trust, lowered) = match (revocation, answer) {
+            (Revocation::Revoked, _) => (DeviceTrust::None, Some(Reason::DeviceRevoked)),
+            (_, Revocation::Stale(_)) if authority.ocsp.as_ref().is_some_and(|ocsp| ocsp.hard) => {
+                (DeviceTrust::None, Some(Reason::EvidenceStale))
+            }
+            (Revocation::Stale(_), _) if authority.grants > DeviceTrust::Enrolled => {
                 (DeviceTrust::Enrolled, Some(Reason::EvidenceStale))
             }
-            Revocation::Unchecked | Revocation::Good(_) | Revocation::Stale(_) => (authority.grants, None),
+            (Revocation::Unchecked | Revocation::Good(_) | Revocation::Stale(_), _) => {
+                (authority.grants, None)
+            }
         };
-        Judgement { trust, lowered, id, ..refused(Reason::DeviceUnfit) }
+        let kind = Presented::Device;
+        let authority = Some(Arc::clone(&authority.name));
+        Issued { judgement: Judgement { kind, trust, lowered, id, authority, record: None }, revocation }
+    }
+
+    /// What the authority's responder said of this certificate; `None` where it has none to be asked.
+    fn ask(
+        &self,
+        trust: &TrustStore,
+        authority: &Authority,
+        path: &Path,
+        now: Timestamp,
+    ) -> Option<(Revocation, Option<Watch>)> {
+        let ocsp = authority.ocsp.as_ref()?;
+        let unknown = (Revocation::Stale(Window::ALWAYS), None);
+        let Ok(parsed) = certificate::parse(&self.certificate) else { return Some(unknown) };
+        // Whom the certificate names is believed only now that the path was verified.
+        let Some(url) = ocsp.url.as_deref().or_else(|| certificate::responder(&parsed)) else {
+            return Some(unknown);
+        };
+        let asked = Asked {
+            issuer: parsed.issuer().as_raw().to_vec(),
+            issuer_key: path.issuer_key.clone(),
+            serial: parsed.raw_serial().to_vec(),
+        };
+        Some(trust.answers().status(&authority.name, url, asked, now))
     }
 
     /// Whose dates do not hold, the leaf's or those of an authority that issued it.
@@ -213,11 +276,11 @@ impl Evidence {
     }
 }
 
-/// As long as no date of the path or of its lists passes.
-fn holds(path: &Path) -> Window {
-    match path.revocation {
-        Revocation::Good(window) | Revocation::Stale(window) => path.window.and(window),
-        Revocation::Unchecked | Revocation::Revoked => path.window,
+/// As long as no date of a list or an answer passes.
+fn holds(revocation: Revocation) -> Window {
+    match revocation {
+        Revocation::Good(window) | Revocation::Stale(window) => window,
+        Revocation::Unchecked | Revocation::Revoked => Window::ALWAYS,
     }
 }
 

@@ -7,7 +7,7 @@
 //! Invariants:
 //! * Who issued a certificate decides how far it is trusted, never what the certificate says of itself.
 //! * Nothing but [`Evidence::judge`] makes trust, and every way out of it but one is `none`.
-//! * Only loading a [`TrustStore`] reads files; nothing here reads a clock.
+//! * Only loading a [`TrustStore`] reads files, only a [`Refresher`] asks anybody, and nothing here reads a clock.
 
 mod certificate;
 mod chain;
@@ -17,6 +17,8 @@ mod evidence;
 mod identity;
 mod inspect;
 mod judgement;
+mod ocsp;
+mod signature;
 mod trust_store;
 mod verifier;
 mod workload;
@@ -30,6 +32,7 @@ pub use certificate::EvidenceError;
 pub use evidence::Evidence;
 pub use inspect::{InspectError, Inspection, Name, Verdict, inspect};
 pub use judgement::{Judgement, Presented};
+pub use ocsp::{Answers, Refresher};
 pub use trust_store::{ListDates, TrustStore};
 pub use verifier::DeviceVerifier;
 pub use workload::SpiffeId;

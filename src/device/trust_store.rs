@@ -4,6 +4,7 @@ use super::certificate::{self, Window};
 use super::chain::{Anchor, Issuers};
 use super::crl;
 use super::demands::Demands;
+use super::ocsp::Answers;
 use super::workload;
 use crate::access::{DeviceTrust, Timestamp};
 use crate::config::{self, IdentityKind};
@@ -29,6 +30,7 @@ pub struct TrustStore {
     pub(super) domains: Vec<Domain>,
     hints: Vec<DistinguishedName>,
     expiries: Vec<(&'static str, Arc<str>, Timestamp)>,
+    answers: Arc<Answers>,
     generation: u64,
 }
 
@@ -52,6 +54,7 @@ pub(super) struct Authority {
     pub(super) demands: Demands,
     /// Where its certificates name the device, in order.
     pub(super) identity: Vec<IdentityKind>,
+    pub(super) ocsp: Option<config::Ocsp>,
 }
 
 /// A SPIFFE trust domain.
@@ -91,7 +94,20 @@ impl TrustStore {
         if !loading.mistakes.is_empty() {
             return Err(loading.mistakes);
         }
-        Ok(Self { authorities, domains, hints: loading.hints, expiries: loading.expiries, generation })
+        let Loading { hints, expiries, .. } = loading;
+        Ok(Self { authorities, domains, hints, expiries, answers: Arc::default(), generation })
+    }
+
+    /// The same, with what responders told the one before.
+    #[must_use]
+    pub fn keeping_answers_of(self, previous: &Self) -> Self {
+        Self { answers: Arc::clone(&previous.answers), ..self }
+    }
+
+    /// What OCSP responders said of certificates.
+    #[must_use]
+    pub fn answers(&self) -> &Arc<Answers> {
+        &self.answers
     }
 
     /// The names a client is told, so that it offers only a certificate that fits: all authorities,
@@ -137,7 +153,8 @@ struct Loading {
 impl Loading {
     fn authority(&mut self, raw: &config::Authority) -> Authority {
         // Destructured without `..`: a new key does not compile until it means something here.
-        let config::Authority { name, ca, grants, crl, eku, require_extension, max_lifetime, identity } = raw;
+        let config::Authority { name, ca, grants, crl, eku, require_extension, max_lifetime, identity, ocsp } =
+            raw;
         let name: Arc<str> = name.as_str().into();
         let certificates = ca.iter().flat_map(|path| self.certificates(path)).collect::<Vec<_>>();
         let mut lists = Vec::new();
@@ -164,7 +181,8 @@ impl Loading {
             extensions: require_extension.clone(),
             max_lifetime: max_lifetime.map(|most| i64::try_from(most.as_secs()).unwrap_or(i64::MAX)),
         };
-        Authority { name, grants: *grants, issuers, demands, identity: identity.0.clone() }
+        let (identity, ocsp) = (identity.0.clone(), ocsp.clone());
+        Authority { name, grants: *grants, issuers, demands, identity, ocsp }
     }
 
     fn domain(&mut self, raw: &config::TrustDomain) -> Domain {
@@ -228,7 +246,7 @@ impl Loading {
 
 /// Why a file of an authority is refused.
 #[derive(Debug, thiserror::Error)]
-enum LoadError {
+pub(super) enum LoadError {
     #[error("cannot be read: {0}")]
     Unreadable(#[from] std::io::Error),
     #[error("is larger than {0} bytes")]
@@ -280,7 +298,7 @@ fn ca_certificates(bytes: &[u8]) -> Result<Vec<CaCertificate>, LoadError> {
 
 /// A certificate that may issue client certificates. An expired one loads, so that one old root
 /// does not keep tiergate from starting; nothing verifies with it.
-fn ca_certificate(der: &[u8]) -> Result<CaCertificate, LoadError> {
+pub(super) fn ca_certificate(der: &[u8]) -> Result<CaCertificate, LoadError> {
     let parsed = certificate::parse(der).map_err(|error| {
         LoadError::Certificate(match error {
             certificate::EvidenceError::NotVersion3 => "it is not of version 3",

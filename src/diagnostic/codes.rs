@@ -117,6 +117,7 @@ pub const CODES: &[Code] = &[
     Code { id: "C0108", severity: Error, meaning: "a protected group that neither the running nor the new policy has", remedy: "correct the name in `reload_guard.protect`" },
     Code { id: "C0109", severity: Error, meaning: "not a share or a number of sessions", remedy: "`0%` to `100%`, or a whole number" },
     Code { id: "C0110", severity: Error, meaning: "not an object identifier", remedy: "numbers with dots, such as `1.3.6.1.4.1.99999.1`" },
+    Code { id: "C0111", severity: Error, meaning: "not the URL of an OCSP responder", remedy: "`http://` or `https://`, a host and a path" },
     Code { id: "C0201", severity: Warning, meaning: "the shadow has ended: it is not run, and its folder is not read", remedy: "remove `shadow`, or give it more time" },
     Code { id: "C0901", severity: Error, meaning: "a file or folder that the configuration names cannot be read or used", remedy: "the message says why; correct the path or the file" },
     Code { id: "D0101", severity: Error, meaning: "a file of authorities that cannot be read, or holds something else", remedy: "PEM certificates of authorities" },

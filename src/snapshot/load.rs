@@ -64,6 +64,10 @@ pub fn load(
     let providers = findings.take(providers);
     findings.show_users(&config);
     let trust = findings.take(TrustStore::load(&config.authorities, &config.trust_domains, generation));
+    let trust = trust.map(|trust| match previous {
+        Some(previous) => trust.keeping_answers_of(&previous.trust),
+        None => trust,
+    });
     let certificates = findings.take_one(path, Certificates::load(&config.tls.certificates)).map(Arc::new);
     let upstreams = policy.as_ref().and_then(|policy| findings.upstreams(path, policy, &config, previous));
     let (Some(policy), Some(providers), Some(trust), Some(certificates), Some(upstreams)) =

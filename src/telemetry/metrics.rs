@@ -81,6 +81,8 @@ pub enum EvidenceSource {
     Crl,
     /// What is known of devices.
     Inventory,
+    /// Answers of OCSP responders.
+    Ocsp,
     /// Keys of OpenID providers.
     Jwks,
 }
@@ -333,6 +335,7 @@ impl Metrics {
             let source = match source {
                 EvidenceSource::Crl => "crl",
                 EvidenceSource::Inventory => "inventory",
+                EvidenceSource::Ocsp => "ocsp",
                 EvidenceSource::Jwks => "jwks",
             };
             ([source], age.as_secs_f64())

@@ -105,6 +105,23 @@ fn schema_and_parser_agree_about_what_is_added_to_a_configuration() {
             "devices: { authorities: [{ name: a, ca: a.pem, grants: issued, identity: serial }] }",
             Bad("Y0115"),
         ),
+        (
+            "devices: { authorities: [{ name: a, ca: a.pem, grants: issued, ocsp: hard, ocsp_url: 'http://ocsp.corp.example/a' }, { name: b, ca: b.pem, grants: enrolled, ocsp: off }, { name: c, ca: c.pem, grants: enrolled, ocsp: soft }] }",
+            Good,
+        ),
+        ("devices: { authorities: [{ name: a, ca: a.pem, grants: issued, ocsp: on }] }", Bad("Y0115")),
+        (
+            "devices: { authorities: [{ name: a, ca: a.pem, grants: issued, ocsp: soft, ocsp_url: 'ldap://a/b' }] }",
+            Bad("C0111"),
+        ),
+        (
+            "devices: { authorities: [{ name: a, ca: a.pem, grants: issued, ocsp: soft, ocsp_url: 'http://u:p@a/' }] }",
+            Bad("C0111"),
+        ),
+        (
+            "devices: { authorities: [{ name: a, ca: a.pem, grants: issued, ocsp_url: 'http://a/' }] }",
+            OnlyTheParser("C0107", "two keys together"),
+        ),
         ("devices: { inventory: { file: a } }", Bad("Y0102")),
         (
             "upstreams: { a: { addresses: [10.0.0.1:80, app.internal:443, '[2001:db8::1]:443', 'a:080'], tls: true, http2: true } }",

@@ -10,6 +10,7 @@ pub mod client;
 pub mod estate;
 pub mod frames;
 pub mod idp;
+pub mod ocsp;
 pub mod pki;
 pub mod port;
 pub mod process;

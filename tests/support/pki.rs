@@ -35,7 +35,109 @@ pub fn shown_with_chain(chain: Vec<Vec<u8>>, key: &KeyPair) -> CertifiedKey {
     CertifiedKey::new(chain.into_iter().map(CertificateDer::from).collect(), key)
 }
 
+/// A certificate with its key, able to issue others.
+pub struct Ca {
+    pub params: CertificateParams,
+    pub key: KeyPair,
+    pub der: Vec<u8>,
+}
+
+impl Ca {
+    /// A self-signed authority.
+    pub fn root(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        Self::root_with(name, KeyPair::generate().unwrap(), change)
+    }
+
+    pub fn root_with(name: &str, key: KeyPair, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let mut params = ca_params(name);
+        change(&mut params);
+        let der = params.self_signed(&key).unwrap().der().to_vec();
+        Self { params, key, der }
+    }
+
+    /// An authority below this one.
+    pub fn below(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let mut params = ca_params(name);
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let der = self.sign(&params, &key);
+        Self { params, key, der }
+    }
+
+    pub fn issuer(&self) -> Issuer<'_, &KeyPair> {
+        Issuer::from_params(&self.params, &self.key)
+    }
+
+    /// A certificate for this key.
+    pub fn sign(&self, params: &CertificateParams, key: &impl rcgen::PublicKeyData) -> Vec<u8> {
+        params.signed_by(key, &self.issuer()).unwrap().der().to_vec()
+    }
+
+    /// The certificate with this in place of that in its signed part, signed anew.
+    pub fn patched(&self, certificate: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+        let whole = items(content(certificate));
+        assert!(super::find(whole[0], from).is_some() && from.len() == to.len());
+        let signed = super::replace(whole[0], from, to);
+        let algorithm = super::replace(whole[1], from, to);
+        let signature = [vec![0], self.key.sign(&signed).unwrap()].concat();
+        der(0x30, &[signed, algorithm, der(0x03, &signature)].concat())
+    }
+
+    /// A revocation list with these serial numbers, from and until so many days from now.
+    pub fn crl(&self, revoked: &[u64], days: std::ops::Range<i64>, point: Option<&str>) -> Vec<u8> {
+        let now = time::OffsetDateTime::now_utc();
+        let entry = |serial: &u64| rcgen::RevokedCertParams {
+            serial_number: rcgen::SerialNumber::from(*serial),
+            revocation_time: now - time::Duration::days(1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let params = rcgen::CertificateRevocationListParams {
+            this_update: now + time::Duration::days(days.start),
+            next_update: now + time::Duration::days(days.end),
+            crl_number: rcgen::SerialNumber::from(1_u64),
+            issuing_distribution_point: point.map(|uri| rcgen::CrlIssuingDistributionPoint {
+                distribution_point: rcgen::CrlDistributionPoint { uris: vec![uri.to_owned()] },
+                scope: None,
+            }),
+            revoked_certs: revoked.iter().map(entry).collect(),
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.issuer()).unwrap().der().to_vec()
+    }
+}
+
+fn ca_params(name: &str) -> CertificateParams {
+    let mut params = client_params(name);
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.extended_key_usages.clear();
+    params.use_authority_key_identifier_extension = false;
+    params
+}
+
 impl Estate {
+    /// Writes certificates of an authority to `certs/<name>.pem`; the file as `tiergate.yaml` names it.
+    pub fn authority_file(&self, name: &str, certificates: &[&[u8]]) -> String {
+        use base64::Engine as _;
+        let pem = |der: &&[u8]| {
+            let text = base64::engine::general_purpose::STANDARD.encode(der);
+            let lines = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap());
+            format!(
+                "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+                lines.collect::<Vec<_>>().join("\n")
+            )
+        };
+        let file = format!("certs/{name}.pem");
+        self.write(&file, &certificates.iter().map(pem).collect::<String>());
+        file
+    }
+
+    /// The key of the demo's issued device.
+    pub fn device_key(&self) -> KeyPair {
+        KeyPair::from_pem(&self.read("certs/issued.key")).unwrap()
+    }
+
     /// An authority of the demo, such as `corporate-ca`.
     pub fn issuer(&self, file: &str) -> Issuer<'static, KeyPair> {
         let key = KeyPair::from_pem(&self.read(&format!("certs/{file}.key"))).unwrap();
@@ -91,7 +193,7 @@ pub fn version_1(estate: &Estate, authority: &str) -> CertifiedKey {
 }
 
 /// The content of a DER item.
-fn content(item: &[u8]) -> &[u8] {
+pub fn content(item: &[u8]) -> &[u8] {
     let (_, length, start) = header(item);
     &item[start..start + length]
 }
@@ -118,7 +220,7 @@ fn header(bytes: &[u8]) -> (u8, usize, usize) {
     (bytes[0], length, 2 + count)
 }
 
-fn der(tag: u8, content: &[u8]) -> Vec<u8> {
+pub fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut out = vec![tag];
     let length = content.len();
     match length {

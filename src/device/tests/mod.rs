@@ -14,7 +14,7 @@ use rcgen::{
 use rustls::pki_types::CertificateDer;
 
 /// `issued laptop corporate`, `none device_expired - corporate`, `workload spiffe://… corp.example` …
-fn say(judgement: &Judgement) -> String {
+pub(super) fn say(judgement: &Judgement) -> String {
     let id = judgement.id.as_deref().unwrap_or("-");
     let authority = judgement.authority.as_deref().unwrap_or("-");
     let lowered = judgement.lowered.map_or(String::new(), |reason| format!(" {reason}"));
