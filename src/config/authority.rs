@@ -36,6 +36,8 @@ pub struct Authority {
     pub max_lifetime: Option<Duration>,
     /// Where in a certificate the device is named.
     pub identity: Identities,
+    /// A device that the inventory does not know is not trusted.
+    pub must_be_recorded: bool,
     /// How its OCSP responder is asked; `None` where it is not.
     pub ocsp: Option<Ocsp>,
 }
@@ -134,6 +136,7 @@ impl Reader<'_> {
             identity,
             ocsp,
             ocsp_url,
+            inventory,
         } = value;
         let name = self.unique_name(name, "an authority", span.clone(), seen);
         if !ca.is_stated() {
@@ -145,7 +148,12 @@ impl Reader<'_> {
         let grants =
             self.needed(grants, "grants", span).and_then(|text| self.word(&text, "device trust", &words));
         let eku = self.texts(eku, "eku");
+        let recorded = [("required", true), ("optional", false)];
         Authority {
+            // What cannot be read is the stricter; the file is refused anyway.
+            must_be_recorded: inventory
+                .0
+                .is_some_and(|text| self.word(&text, "value for `inventory`", &recorded).unwrap_or(true)),
             name,
             ca: self.paths(&ca),
             // What cannot be read grants nothing; the file is refused anyway.

@@ -43,6 +43,26 @@ impl Freshness {
     }
 }
 
+impl Freshness {
+    /// From when to when evidence of this age is as stale or as fresh as it is at `now`, both included.
+    #[must_use]
+    pub fn unchanged(&self, since: Timestamp, now: Timestamp) -> (Timestamp, Timestamp) {
+        let ends = [self.low, self.high]
+            .into_iter()
+            .flatten()
+            .map(|most| since.saturating_add(i64::try_from(most.as_secs()).unwrap_or(i64::MAX)));
+        let (mut from, mut until) = (Timestamp::MIN, Timestamp::MAX);
+        for end in ends {
+            if now <= end {
+                until = until.min(end);
+            } else {
+                from = from.max(end.saturating_add(1));
+            }
+        }
+        (from, until)
+    }
+}
+
 impl Reader<'_> {
     pub(super) fn evidence(&mut self, key: Key<raw::Evidence>) -> EvidenceLimits {
         let Some(At { value: raw::Evidence { crl, ocsp, inventory }, span }) = key.0 else {
@@ -136,6 +156,14 @@ mod tests {
             (none, 1, true, Enrolled),
         ] {
             assert_eq!(freshness.ceiling(1000 - age, over, 1000), want, "{freshness:?} {age} {over}");
+            // For as long as is said, and not a second longer.
+            let (from, until) = freshness.unchanged(1000 - age, 1000);
+            for moment in [from, until].into_iter().filter(|moment| (0..2000).contains(moment)) {
+                assert_eq!(freshness.ceiling(1000 - age, over, moment), want, "{freshness:?} at {moment}");
+            }
+            if until < 2000 {
+                assert_ne!(freshness.unchanged(1000 - age, until + 1), (from, until));
+            }
         }
     }
 }

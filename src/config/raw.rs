@@ -3,7 +3,7 @@
 
 use super::schema::{
     AdminToken, Grants, Headers, HostOrAddress, Hsts, IdentityPlace, Issuer, LogFormat, MostDenied, Ocsp,
-    OnFailed, ProviderType, ResponderUrl, Socket, TlsVersion, UpstreamAddress, UpstreamHost,
+    OnFailed, ProviderType, Recorded, ResponderUrl, Socket, TlsVersion, UpstreamAddress, UpstreamHost,
 };
 use crate::text::schema::{
     Count, Duration, End, FilePath, Flag, Host, Name, Network, ObjectIdentifier, Text, TrustDomainName,
@@ -190,6 +190,9 @@ mirror! {
         /// Its OCSP responder. Default: the one that each certificate names.
         #[schemars(with = "ResponderUrl")]
         ocsp_url: Key<String>,
+        /// `required`: a device that the inventory does not know is not trusted. Default: optional.
+        #[schemars(with = "Recorded")]
+        inventory: Key<String>,
     }
     /// An extension that must hold a text.
     #[schemars(extend("required" = ["oid"]))]

@@ -41,6 +41,8 @@ kinds! {
     Ocsp => words(&["off", "soft", "hard"]);
     /// The URL of an OCSP responder.
     ResponderUrl => bounded(text("^https?://[^#@\\x00-\\x20\\x7f]+$", RESPONDER_RULE), 2048);
+    /// Whether the inventory must know a device.
+    Recorded => words(&["required", "optional"]);
     /// What an identity provider is.
     ProviderType => words(&["local", "oidc"]);
     /// The exact issuer of an OpenID provider.

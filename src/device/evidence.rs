@@ -7,6 +7,7 @@ use super::judgement::{Judgement, Presented};
 use super::ocsp::{Asked, Watch};
 use super::trust_store::{Authority, TrustStore};
 use crate::access::{DeviceTrust, Reason, Timestamp};
+use crate::config::{EvidenceLimits, Freshness};
 use arc_swap::ArcSwapOption;
 use rustls::pki_types::CertificateDer;
 use std::sync::Arc;
@@ -45,6 +46,8 @@ struct Issued {
     judgement: Judgement,
     /// By its lists, and by its responder where that was asked.
     revocation: Revocation,
+    /// From when to when that is as fresh or as stale as it is now.
+    unchanged: Window,
 }
 
 impl Evidence {
@@ -173,14 +176,16 @@ impl Evidence {
                         watches.extend(watch);
                         Some(revocation)
                     };
-                    let Issued { judgement, revocation } = self.issued_by(authority, &path, &mut ask);
-                    window = window.and(path.window).and(holds(revocation));
+                    let issued = self.issued_by(authority, &path, &mut ask, &trust.limits, now);
+                    let Issued { judgement, revocation, unchanged } = issued;
+                    window = window.and(path.window).and(holds(revocation)).and(unchanged);
                     verified = Some(verified.map_or(judgement.clone(), |other| lower(other, judgement)));
                 }
                 Outcome::Outdated(path) => {
                     window = window.and(self.outdated_window(now));
                     // Nobody is asked about what is over.
-                    let Issued { mut judgement, .. } = self.issued_by(authority, &path, &mut || None);
+                    let Issued { mut judgement, .. } =
+                        self.issued_by(authority, &path, &mut || None, &trust.limits, now);
                     judgement.trust = DeviceTrust::None;
                     if judgement.lowered != Some(Reason::DeviceRevoked) {
                         judgement.lowered = Some(self.outdated_reason(now));
@@ -206,11 +211,13 @@ impl Evidence {
         authority: &Authority,
         path: &Path,
         ask: &mut dyn FnMut() -> Option<Revocation>,
+        limits: &EvidenceLimits,
+        now: Timestamp,
     ) -> Issued {
         let refused = |id, reason| {
             let (kind, authority) = (Presented::Device, Some(Arc::clone(&authority.name)));
             let judgement = Judgement { kind, id, authority, ..Judgement::refused(reason) };
-            Issued { judgement, revocation: path.revocation }
+            Issued { judgement, revocation: path.revocation, unchanged: Window::ALWAYS }
         };
         if let Some(fault) = self.leaf.fault {
             return refused(None, fault);
@@ -224,21 +231,19 @@ impl Evidence {
         }
         let answer = ask().unwrap_or(Revocation::Unchecked);
         let revocation = path.revocation.and(answer);
-        let (trust, lowered) = match (revocation, answer) {
-            (Revocation::Revoked, _) => (DeviceTrust::None, Some(Reason::DeviceRevoked)),
-            (_, Revocation::Stale(_)) if authority.ocsp.as_ref().is_some_and(|ocsp| ocsp.hard) => {
-                (DeviceTrust::None, Some(Reason::EvidenceStale))
+        let (left, unchanged) = left(authority, path.revocation, answer, limits, now);
+        let (trust, lowered) = match revocation {
+            Revocation::Revoked => (DeviceTrust::None, Some(Reason::DeviceRevoked)),
+            Revocation::Unchecked | Revocation::Good(_) | Revocation::Stale(_) if left < authority.grants => {
+                (left, Some(Reason::EvidenceStale))
             }
-            (Revocation::Stale(_), _) if authority.grants > DeviceTrust::Enrolled => {
-                (DeviceTrust::Enrolled, Some(Reason::EvidenceStale))
-            }
-            (Revocation::Unchecked | Revocation::Good(_) | Revocation::Stale(_), _) => {
-                (authority.grants, None)
-            }
+            Revocation::Unchecked | Revocation::Good(_) | Revocation::Stale(_) => (authority.grants, None),
         };
         let kind = Presented::Device;
+        let must_be_recorded = authority.must_be_recorded;
         let authority = Some(Arc::clone(&authority.name));
-        Issued { judgement: Judgement { kind, trust, lowered, id, authority, record: None }, revocation }
+        let judgement = Judgement { kind, trust, lowered, id, authority, must_be_recorded, record: None };
+        Issued { judgement, revocation, unchanged }
     }
 
     /// What the authority's responder said of this certificate; `None` where it has none to be asked.
@@ -274,6 +279,33 @@ impl Evidence {
         let over = Window { from: self.leaf.validity.until.saturating_add(1), until: Timestamp::MAX };
         if over.contains(now) { over } else { Window::at(now) }
     }
+}
+
+/// The most trust that the age of an authority's lists and of its responder's answer leaves, and from when
+/// to when.
+fn left(
+    authority: &Authority,
+    lists: Revocation,
+    answer: Revocation,
+    limits: &EvidenceLimits,
+    now: Timestamp,
+) -> (DeviceTrust, Window) {
+    let dates = |freshness: &Freshness, since, over| {
+        let (from, until) = freshness.unchanged(since, now);
+        (freshness.ceiling(since, over, now), Window { from, until })
+    };
+    let oldest = authority.issuers.crls.iter().map(|crl| crl.fresh.from).min();
+    let over = matches!(lists, Revocation::Stale(_));
+    let (by_lists, window) =
+        oldest.map_or((DeviceTrust::Issued, Window::ALWAYS), |since| dates(&limits.crl, since, over));
+    let hard = authority.ocsp.as_ref().is_some_and(|ocsp| ocsp.hard) && !limits.ocsp.allow_stale;
+    let (by_answer, also) = match answer {
+        Revocation::Stale(_) if hard => (DeviceTrust::None, Window::ALWAYS),
+        Revocation::Stale(_) => (limits.ocsp.ceiling(now, true, now), Window::ALWAYS),
+        Revocation::Good(fresh) => dates(&limits.ocsp, fresh.from, false),
+        Revocation::Unchecked | Revocation::Revoked => (DeviceTrust::Issued, Window::ALWAYS),
+    };
+    (by_lists.min(by_answer), window.and(also))
 }
 
 /// As long as no date of a list or an answer passes.

@@ -17,6 +17,8 @@ pub struct Judgement {
     pub id: Option<Arc<str>>,
     /// The authority or trust domain that issued it.
     pub authority: Option<Arc<str>>,
+    /// The authority demands that the inventory knows the device.
+    pub must_be_recorded: bool,
     /// What the inventory knows of the device.
     pub record: Option<Arc<Record>>,
 }
@@ -64,6 +66,10 @@ impl Judgement {
                 DeviceTrust::None => Reason::DeviceRequired,
                 DeviceTrust::Enrolled | DeviceTrust::Issued => Reason::DeviceNotIssued,
             });
+        }
+        if record.is_none() && self.must_be_recorded && self.trust > DeviceTrust::None {
+            self.trust = DeviceTrust::None;
+            self.lowered = Some(Reason::DeviceUnknown);
         }
         self.record = record;
         self

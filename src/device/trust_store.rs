@@ -7,7 +7,7 @@ use super::demands::Demands;
 use super::ocsp::Answers;
 use super::workload;
 use crate::access::{DeviceTrust, Timestamp};
-use crate::config::{self, IdentityKind};
+use crate::config::{self, EvidenceLimits, IdentityKind};
 use crate::diagnostic::Diagnostic;
 use rustls::DistinguishedName;
 use rustls::pki_types::CertificateDer;
@@ -31,6 +31,7 @@ pub struct TrustStore {
     hints: Vec<DistinguishedName>,
     expiries: Vec<(&'static str, Arc<str>, Timestamp)>,
     answers: Arc<Answers>,
+    pub(super) limits: EvidenceLimits,
     generation: u64,
 }
 
@@ -55,6 +56,8 @@ pub(super) struct Authority {
     /// Where its certificates name the device, in order.
     pub(super) identity: Vec<IdentityKind>,
     pub(super) ocsp: Option<config::Ocsp>,
+    /// A device that the inventory does not know is not trusted.
+    pub(super) must_be_recorded: bool,
 }
 
 /// A SPIFFE trust domain.
@@ -95,7 +98,21 @@ impl TrustStore {
             return Err(loading.mistakes);
         }
         let Loading { hints, expiries, .. } = loading;
-        Ok(Self { authorities, domains, hints, expiries, answers: Arc::default(), generation })
+        Ok(Self {
+            authorities,
+            domains,
+            hints,
+            expiries,
+            answers: Arc::default(),
+            limits: EvidenceLimits::default(),
+            generation,
+        })
+    }
+
+    /// The same, with how old what it believes may be.
+    #[must_use]
+    pub fn within(self, limits: EvidenceLimits) -> Self {
+        Self { limits, ..self }
     }
 
     /// The same, with what responders told the one before.
@@ -153,8 +170,18 @@ struct Loading {
 impl Loading {
     fn authority(&mut self, raw: &config::Authority) -> Authority {
         // Destructured without `..`: a new key does not compile until it means something here.
-        let config::Authority { name, ca, grants, crl, eku, require_extension, max_lifetime, identity, ocsp } =
-            raw;
+        let config::Authority {
+            name,
+            ca,
+            grants,
+            crl,
+            eku,
+            require_extension,
+            max_lifetime,
+            identity,
+            must_be_recorded,
+            ocsp,
+        } = raw;
         let name: Arc<str> = name.as_str().into();
         let certificates = ca.iter().flat_map(|path| self.certificates(path)).collect::<Vec<_>>();
         let mut lists = Vec::new();
@@ -182,7 +209,15 @@ impl Loading {
             max_lifetime: max_lifetime.map(|most| i64::try_from(most.as_secs()).unwrap_or(i64::MAX)),
         };
         let (identity, ocsp) = (identity.0.clone(), ocsp.clone());
-        Authority { name, grants: *grants, issuers, demands, identity, ocsp }
+        Authority {
+            name,
+            grants: *grants,
+            issuers,
+            demands,
+            identity,
+            must_be_recorded: *must_be_recorded,
+            ocsp,
+        }
     }
 
     fn domain(&mut self, raw: &config::TrustDomain) -> Domain {

@@ -63,7 +63,9 @@ pub fn load(
     let providers = Providers::load(&config, previous.map(|snapshot| &*snapshot.providers));
     let providers = findings.take(providers);
     findings.show_users(&config);
-    let trust = findings.take(TrustStore::load(&config.authorities, &config.trust_domains, generation));
+    let trust = findings
+        .take(TrustStore::load(&config.authorities, &config.trust_domains, generation))
+        .map(|trust| trust.within(config.evidence));
     let trust = trust.map(|trust| match previous {
         Some(previous) => trust.keeping_answers_of(&previous.trust),
         None => trust,

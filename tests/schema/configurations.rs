@@ -19,6 +19,23 @@ fn schema_and_parser_agree_about_what_is_added_to_a_configuration() {
     for (lines, verdict) in [
         ("", Good),
         ("sessions: { max_age: 12h, idle_timeout: 1500ms }", Good),
+        (
+            "devices: { evidence: { crl: { max_age: { high: 24h, low: 7d } }, ocsp: { on_stale: allow }, inventory: { max_age: { low: 1h }, on_stale: deny } } }",
+            Good,
+        ),
+        ("devices: { evidence: {} }", Bad("Y0108")),
+        ("devices: { evidence: { crl: {} } }", Bad("Y0105")),
+        ("devices: { evidence: { crl: { max_age: {} } } }", Bad("Y0108")),
+        ("devices: { evidence: { crl: { max_age: 24h } } }", Bad("Y0104")),
+        ("devices: { evidence: { crl: { max_age: { open: 1h } } } }", Bad("Y0102")),
+        ("devices: { evidence: { crl: { max_age: { high: 24 } } } }", Bad("Y0110")),
+        ("devices: { evidence: { crl: { on_stale: ignore } } }", Bad("Y0115")),
+        (
+            "devices: { evidence: { crl: { max_age: { high: 2h, low: 1h } } } }",
+            OnlyTheParser("C0107", "durations are not compared"),
+        ),
+        ("devices: { authorities: [{ name: a, ca: a.pem, grants: issued, inventory: required }] }", Good),
+        ("devices: { authorities: [{ name: a, ca: a.pem, grants: issued, inventory: yes }] }", Bad("Y0115")),
         ("sessions: {}", Good),
         ("sessions:", Bad("Y0108")),
         ("sessions: { max_age: 12 }", Bad("Y0110")),

@@ -72,7 +72,7 @@ fn the_examples_of_the_documentation_keep_to_the_schemas() {
             if ["users", "jobs"].iter().any(|key| value.get(key).is_some()) {
                 continue;
             }
-            let policy = ["groups", "resources", "networks", "lints", "assertions", "tests"];
+            let policy = ["groups", "resources", "networks", "posture", "lints", "assertions", "tests"];
             let of = usize::from(!policy.iter().any(|key| value.get(key).is_some()));
             let (kind, schema) = &schemas[of];
             seen_of[of] += 1;

@@ -1,6 +1,11 @@
 //! Authority files and revocation lists.
 
 use super::*;
+use crate::config::{EvidenceLimits, Freshness};
+
+fn evidence_of(root: &Made) -> Evidence {
+    Evidence::parse(&[root.leaf("laptop", |_| {}).der]).unwrap()
+}
 
 #[test]
 fn revocation_lists_revoke_and_their_absence_closes_only_the_highest_class() {
@@ -46,6 +51,46 @@ fn revocation_lists_revoke_and_their_absence_closes_only_the_highest_class() {
     let evidence = Evidence::parse(&[direct]).unwrap();
     for (now, want) in [(NOW, ok), (NOW + DAY, ok), (NOW + DAY + 1, lowered), (NOW, ok)] {
         assert_eq!(say(&evidence.judge(&trust, now)), want);
+    }
+    // And within the ages that are said for each tier.
+    let closed = "none evidence_stale laptop corporate";
+    let hours = |hours| Some(std::time::Duration::from_hours(hours));
+    let limits = Freshness { low: hours(40), high: hours(25), allow_stale: false };
+    let hour = 3600;
+    for (limits, steps) in [
+        (
+            limits,
+            [
+                (0, ok),
+                (hour, ok),
+                (hour + 1, lowered),
+                (16 * hour, lowered),
+                (16 * hour + 1, closed),
+                (0, ok),
+            ],
+        ),
+        (
+            Freshness { allow_stale: true, ..limits },
+            [(0, ok), (hour + 1, ok), (16 * hour + 1, ok), (DAY, ok), (DAY + 1, ok), (0, ok)],
+        ),
+        (
+            Freshness { high: None, ..limits },
+            [(0, ok), (hour + 1, ok), (16 * hour, ok), (16 * hour + 1, closed), (2 * DAY, closed), (0, ok)],
+        ),
+    ] {
+        let within = EvidenceLimits { crl: limits, ..EvidenceLimits::default() };
+        let trust = Estate::new()
+            .authority("corporate", DeviceTrust::Issued, &[&root], &[&fresh])
+            .trust()
+            .within(within);
+        for (later, want) in steps {
+            assert_eq!(say(&evidence_of(&root).judge(&trust, NOW + later)), want, "{limits:?} +{later}");
+        }
+        // The same connection all along.
+        let evidence = evidence_of(&root);
+        for (later, want) in steps {
+            assert_eq!(say(&evidence.judge(&trust, NOW + later)), want, "{limits:?} +{later}, kept");
+        }
     }
     assert_eq!(
         trust.lists().map(|list| (list.authority, NOW - list.since)).collect::<Vec<_>>(),

@@ -474,6 +474,7 @@ fn a_remembered_verdict_costs_next_to_nothing() {
 fn only_a_trusted_device_is_a_device_to_the_decision() {
     assert_eq!(Judgement::nothing().device().trust, DeviceTrust::None);
     let workload = Judgement {
+        must_be_recorded: false,
         record: None,
         kind: Presented::Workload,
         trust: DeviceTrust::Issued,
@@ -505,5 +506,36 @@ proptest! {
                 assert_eq!(evidence.judge(trust, NOW).trust, DeviceTrust::None);
             }
         });
+    }
+}
+
+#[test]
+fn the_inventory_lowers_trust_and_an_authority_may_demand_a_record() {
+    use crate::access::{Ownership, Record};
+    use DeviceTrust::{Enrolled, Issued, None as Nothing};
+    use std::sync::Arc;
+    let root = Made::root("corp", |_| {});
+    let leaf = root.leaf("laptop", |_| {});
+    let judged = |required: bool| {
+        let zoo = Estate::new()
+            .authority("corp", Issued, &[&root], &[])
+            .but(|authority| authority.must_be_recorded = required);
+        Evidence::parse(&[leaf.der.clone()]).unwrap().judge(&zoo.trust(), NOW)
+    };
+    let record = |trust, ownership| Some(Arc::new(Record { trust, ownership, ..Record::new("laptop") }));
+    for (required, record, want) in [
+        (false, None, (Issued, None)),
+        (true, None, (Nothing, Some(Reason::DeviceUnknown))),
+        (true, record(None, None), (Issued, None)),
+        (false, record(None, Some(Ownership::Personal)), (Enrolled, Some(Reason::DeviceNotIssued))),
+        (false, record(Some(Enrolled), None), (Enrolled, Some(Reason::DeviceNotIssued))),
+        (false, record(Some(Nothing), None), (Nothing, Some(Reason::DeviceRequired))),
+        (false, record(Some(Issued), Some(Ownership::Corporate)), (Issued, None)),
+    ] {
+        let judgement = judged(required).recorded(record.clone());
+        assert_eq!((judgement.trust, judgement.lowered), want, "{required} {record:?}");
+        let aged = judgement.clone().aged(Enrolled);
+        assert_eq!(aged.trust, want.0.min(Enrolled));
+        assert_eq!(aged.lowered, if want.0 > Enrolled { Some(Reason::EvidenceStale) } else { want.1 });
     }
 }
