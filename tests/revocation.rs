@@ -7,6 +7,7 @@ use rcgen::{
 };
 use reqwest::Method;
 use std::sync::Arc;
+use support::pki::client_params;
 use support::raw::{Answer, Talk};
 use support::visitor::{Visitor, refused};
 use support::wait::until;
@@ -224,6 +225,35 @@ async fn an_authority_that_is_not_believed_any_more_is_out_on_the_next_request()
         browser.told("payroll", "/headers").await == refused(403, "device_not_issued")
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_expires_during_a_connection_is_out_at_that_moment() {
+    let estate = Estate::start();
+    let mut params = client_params("short");
+    // Long enough to sign in on a busy machine, and soon over.
+    params.not_after = time::OffsetDateTime::now_utc() + time::Duration::seconds(12);
+    let shown = estate.issue("corporate-ca", &params);
+    let mut browser = Visitor::showing(&estate, shown.clone());
+    let (host, path) = ("payroll.localhost", "/headers");
+    browser.sign_in(&estate, "payroll", path, FINANCE).await;
+    let cookies = browser.cookie_header(host);
+    let config = Arc::new(estate.tls_showing(Some(shown.clone()), Tls::H1));
+    let mut kept = Talk::new(estate.try_connect(host, &config).await.unwrap());
+    assert_eq!(get(&mut kept, &estate, host, path, &cookies).await.status, 200);
+    let fields = [("cookie", cookies.clone()), ("origin", estate.url(host, ""))];
+    let tls = estate.tls_showing(Some(shown), Tls::H1);
+    let mut socket = WebSocket::open_over(&estate, tls, host, &fields).await.unwrap();
+    assert!(socket.echoes().await);
+
+    socket.ends().await;
+    assert_eq!(browser.told("payroll", path).await, refused(403, "device_expired"));
+    let answer = get(&mut kept, &estate, host, path, &cookies).await;
+    assert_eq!((answer.status, reason(&answer).as_str()), (403, "device_expired"), "kept alive");
+    let stream = estate.try_connect(host, &config).await.unwrap();
+    let how = stream.get_ref().1.handshake_kind();
+    let answer = get(&mut Talk::new(stream), &estate, host, path, &cookies).await;
+    assert_eq!((answer.status, reason(&answer).as_str()), (403, "device_expired"), "{how:?}");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use super::{DEADLINE, Device, Estate, Tls};
 use futures::{SinkExt as _, StreamExt as _};
+use rustls::ClientConfig;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -26,8 +27,17 @@ impl WebSocket {
         host: &str,
         fields: &[(&'static str, String)],
     ) -> Result<Self, u16> {
-        let config = Arc::new(estate.tls(device, Tls::H1));
-        let stream = estate.try_connect(host, &config).await.unwrap();
+        Self::open_over(estate, estate.tls(device, Tls::H1), host, fields).await
+    }
+
+    /// The same over a connection of these settings.
+    pub async fn open_over(
+        estate: &Estate,
+        tls: ClientConfig,
+        host: &str,
+        fields: &[(&'static str, String)],
+    ) -> Result<Self, u16> {
+        let stream = estate.try_connect(host, &Arc::new(tls)).await.unwrap();
         let url = estate.url(host, "/ws");
         let mut request = url.replacen("https", "wss", 1).into_client_request().unwrap();
         for (name, value) in fields {
