@@ -5,6 +5,8 @@ mod support;
 
 mod attacks {
     mod answers;
+    mod certificate_leaves;
+    mod certificate_paths;
     mod certificate_table;
     mod certificates;
     mod cookies;

@@ -7,6 +7,7 @@ use rcgen::{
 };
 use reqwest::Method;
 use std::sync::Arc;
+use support::ocsp::{Responder, Says};
 use support::pki::client_params;
 use support::raw::{Answer, Talk};
 use support::visitor::{Visitor, refused};
@@ -181,6 +182,40 @@ async fn a_revoked_device_is_out_on_every_connection_also_a_kept_or_resumed_one(
 
     // Taken off the list again, it is as before.
     revoke(&estate, &["revoked"]);
+    until("the device is let in again", async || {
+        browser.fetch(Method::GET, "payroll", "/headers").await.status == 200
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_device_that_a_responder_revokes_is_out_and_what_it_opened_ends_by_itself() {
+    let estate = Estate::start();
+    let key = rcgen::KeyPair::from_pem(&estate.read("certs/corporate-ca.key")).unwrap();
+    let responder = Responder::start(&key, Says::Good, 4).await;
+    estate.edit("tiergate.yaml", |config| {
+        let corporate = &mut config["devices"]["authorities"][0];
+        assert_eq!(corporate["name"], "corporate");
+        corporate["ocsp"] = "hard".into();
+        corporate["ocsp_url"] = responder.url.clone().into();
+    });
+    estate.reload();
+    let mut browser = Visitor::signed_in(&estate, Device::Issued, FINANCE).await;
+    browser.open("payroll", "/headers").await;
+    until("the responder was asked", async || {
+        browser.fetch(Method::GET, "payroll", "/headers").await.status == 200
+    })
+    .await;
+    let host = "payroll.localhost";
+    let cookies = browser.cookie_header(host);
+    let mut socket = WebSocket::open(&estate, Device::Issued, host, &cookies).await.unwrap();
+    assert!(socket.echoes().await);
+    assert!(estate.metrics().contains("tiergate_evidence_age_seconds{source=\"ocsp\"}"));
+    // Nobody asks for anything: the connection is why the answer is renewed.
+    responder.say(Says::Revoked);
+    socket.ends().await;
+    assert_eq!(browser.told("payroll", "/headers").await, refused(403, "device_revoked"));
+    responder.say(Says::Good);
     until("the device is let in again", async || {
         browser.fetch(Method::GET, "payroll", "/headers").await.status == 200
     })

@@ -52,7 +52,7 @@ pub(super) struct Path {
 }
 
 impl Issuers {
-    /// Whether `leaf`, valid for `validity`, leads to these issuers at `now`.
+    /// Whether `leaf`, a client's and valid for `validity`, leads to these issuers at `now`.
     pub(super) fn verify(
         &self,
         leaf: &EndEntityCert<'_>,
@@ -60,8 +60,20 @@ impl Issuers {
         validity: Window,
         now: Timestamp,
     ) -> Outcome {
+        self.verify_for(KeyUsage::client_auth(), leaf, presented, validity, now)
+    }
+
+    /// The same for another purpose.
+    pub(super) fn verify_for(
+        &self,
+        purpose: KeyUsage,
+        leaf: &EndEntityCert<'_>,
+        presented: &[CertificateDer<'_>],
+        validity: Window,
+        now: Timestamp,
+    ) -> Outcome {
         let anchors = self.anchors.iter().filter(|anchor| anchor.validity.contains(now)).collect::<Vec<_>>();
-        let error = match self.path(&anchors, leaf, presented, validity, now) {
+        let error = match self.path(purpose, &anchors, leaf, presented, validity, now) {
             Ok(path) => return Outcome::Verified(path),
             Err(error) => error,
         };
@@ -69,7 +81,7 @@ impl Issuers {
         let all = self.anchors.iter().collect::<Vec<_>>();
         let then = now.clamp(validity.from, validity.until.max(validity.from));
         if (then != now || all.len() != anchors.len())
-            && let Ok(path) = self.path(&all, leaf, presented, validity, then)
+            && let Ok(path) = self.path(purpose, &all, leaf, presented, validity, then)
         {
             return Outcome::Outdated(path);
         }
@@ -84,6 +96,7 @@ impl Issuers {
 
     fn path(
         &self,
+        purpose: KeyUsage,
         anchors: &[&Anchor],
         leaf: &EndEntityCert<'_>,
         presented: &[CertificateDer<'_>],
@@ -102,7 +115,7 @@ impl Issuers {
                 &trusted,
                 &intermediates,
                 time,
-                KeyUsage::client_auth(),
+                purpose,
                 revocation,
                 Some(&check),
             )

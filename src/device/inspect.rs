@@ -102,7 +102,10 @@ pub fn inspect(
     now: Timestamp,
 ) -> Result<Inspection, InspectError> {
     let judge = |authorities: &[config::Authority], domains: &[config::TrustDomain]| {
-        let trust = TrustStore::load(authorities, domains, 0).map_err(InspectError::Authorities)?;
+        // Nobody is asked: this is what the files say.
+        let offline = |authority: &config::Authority| config::Authority { ocsp: None, ..authority.clone() };
+        let authorities = authorities.iter().map(offline).collect::<Vec<_>>();
+        let trust = TrustStore::load(&authorities, domains, 0).map_err(InspectError::Authorities)?;
         Ok::<_, InspectError>(Evidence::parse(chain)?.judge(&trust, now))
     };
     let judged = Verdict::from(&judge(authorities, domains)?);

@@ -16,6 +16,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
+use webpki::EndEntityCert;
 
 /// No file of certificates is larger, nor holds more of them.
 const MAX_CA_BYTES: u64 = 4 * 1024 * 1024;
@@ -369,7 +370,9 @@ pub(super) fn ca_certificate(der: &[u8]) -> Result<CaCertificate, LoadError> {
         signs_crls,
         der: CertificateDer::from(der.to_owned()),
     };
-    if webpki::anchor_from_trusted_cert(&certificate.der).is_err() {
+    // An anchor is taken as it is; as a certificate it must be understood, critical extensions above all.
+    let understood = EndEntityCert::try_from(&certificate.der).is_ok();
+    if !understood || webpki::anchor_from_trusted_cert(&certificate.der).is_err() {
         return Err(LoadError::Certificate("it has an extension that is not understood"));
     }
     Ok(certificate)

@@ -74,7 +74,7 @@ impl Made {
         self.signed(&replaced(parsed.tbs_cert_list.as_ref(), from, to), to)
     }
 
-    fn signed(&self, tbs: &[u8], patch: &[u8]) -> Vec<u8> {
+    pub(super) fn signed(&self, tbs: &[u8], patch: &[u8]) -> Vec<u8> {
         let algorithm = if patch.starts_with(&ECDSA_SHA224[..7]) { patch } else { ECDSA_SHA256 };
         let bits = [vec![0], SigningKey::sign(&self.key, tbs).unwrap()].concat();
         tlv(0x30, &[tbs.to_vec(), tlv(0x30, &tlv(0x06, algorithm)), tlv(0x03, &bits)].concat())

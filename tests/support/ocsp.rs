@@ -1,6 +1,6 @@
 //! An OCSP responder on loopback. Its answers are written by hand, from what it is asked.
 
-use super::pki::{Ca, content, der};
+use super::pki::{content, der};
 use rcgen::SigningKey;
 use std::sync::{Arc, Mutex};
 use time::OffsetDateTime;
@@ -37,11 +37,11 @@ impl Drop for Responder {
 }
 
 impl Responder {
-    /// One that answers for this authority; its answers last for so many seconds.
-    pub async fn start(authority: &Ca, says: Says, lasting: i64) -> Self {
+    /// One that signs with this key of an authority; its answers last for so many seconds.
+    pub async fn start(key: &rcgen::KeyPair, says: Says, lasting: i64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/ocsp", listener.local_addr().unwrap());
-        let key = Arc::new(rcgen::KeyPair::from_pem(&authority.key.serialize_pem()).unwrap());
+        let key = Arc::new(rcgen::KeyPair::from_pem(&key.serialize_pem()).unwrap());
         let says = Arc::new(Mutex::new(says));
         let shared = Arc::clone(&says);
         let task = tokio::spawn(async move {

@@ -109,6 +109,11 @@ fn a_file_that_is_not_what_it_should_be_is_refused_whole() {
     let stranger = Made::root("root", |_| {});
     let crl_list = root.crl(&[7], |_| {});
     let plain = Made::root("plain", |p| p.key_usages.clear());
+    let critical = Made::root("critical", |p| {
+        let mut unknown = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99_999, 1], vec![5, 0]);
+        unknown.set_criticality(true);
+        p.custom_extensions.push(unknown);
+    });
     // What rcgen refuses to sign: made by a twin that may.
     let twin = Made {
         params: root.params.clone(),
@@ -176,6 +181,12 @@ fn a_file_that_is_not_what_it_should_be_is_refused_whole() {
             ),
             None,
             Some("clientAuth"),
+        ),
+        (
+            "CERT-19 a critical extension that nobody knows",
+            file("critical.pem", critical.pem().as_bytes()),
+            None,
+            Some("not understood"),
         ),
         (
             "CERT-24 no reasons at all",

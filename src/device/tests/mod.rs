@@ -1,6 +1,8 @@
 //! The certificate table: every row beside the nearest that is let in.
 
 mod files;
+mod limbo;
+mod mutations;
 mod naming;
 
 use super::zoo::{self, DAY, Estate, Made, NOW, at, tlv};
