@@ -29,7 +29,7 @@ e2e: deps-e2e ## the real binary with real clients: browser, OpenID provider, cu
 	$(CARGO) test --locked --test reload -- --ignored a_hundred_reloads
 	$(CARGO) test --locked --test operations -- --ignored promtool
 	$(CARGO) test --locked --test http_semantics -- --ignored a_gigabyte
-	TIERGATE_MUTATIONS=1000000 $(CARGO) test --locked --lib device::tests::mutations
+	TIERGATE_MUTATIONS=300000 $(CARGO) test --locked --lib device::tests::mutations
 
 fmt:
 	$(CARGO) fmt --check
