@@ -1,7 +1,7 @@
 //! The decision itself.
 
 use super::{Absent, DeviceTrust, Facts, Obligations, Permit, Reason, Session, Standing, Subject, User};
-use crate::policy::{Origin, Place, Policy, Rule, ServiceId, SessionLimits, older_than};
+use crate::policy::{Origin, Place, Policy, Posture, Rule, ServiceId, SessionLimits, older_than};
 
 /// What a request may do.
 #[derive(Debug)]
@@ -56,8 +56,8 @@ pub enum Passed<'p> {
     Listed(&'p Origin),
     /// None of so many `deny` rules speaks of it.
     NotDenied(usize),
-    /// The device meets the tier.
-    Device,
+    /// The device meets the tier, and this posture of it where there is one.
+    Device(Option<&'p Posture>),
     /// This `allow` rule admits it, or none is needed.
     Allowed(Option<&'p Origin>),
     /// The sign-in is as strong as this `authentication` entry asks for.
@@ -189,8 +189,8 @@ fn judge_user<'p>(
     }
     watcher.passed(Passed::SameOrigin);
     denied_by_rule(place, Some(user), facts, watcher)?;
-    device_meets_tier(policy, place, user, facts)?;
-    watcher.passed(Passed::Device);
+    let posture = device_meets_tier(policy, place, user, facts)?;
+    watcher.passed(Passed::Device(posture));
     let rule = allowed(place, user, facts)?;
     watcher.passed(Passed::Allowed(rule));
     let entry = policy.authentication_for(user.groups);
@@ -221,7 +221,7 @@ fn device_meets_tier<'p>(
     place: Place<'p>,
     user: &User<'p>,
     facts: &Facts<'p>,
-) -> Result<(), Refusal<'p>> {
+) -> Result<Option<&'p Posture>, Refusal<'p>> {
     let (device, tier) = (&facts.device, place.section().tier);
     // Whoever holds a device that is lost gets nowhere with it, where none is needed included.
     if is_inactive(device.standing) {
@@ -234,10 +234,10 @@ fn device_meets_tier<'p>(
         });
         return Err(deny(reason, None));
     }
-    let Some(posture) = policy.posture(tier) else { return Ok(()) };
+    let Some(posture) = policy.posture(tier) else { return Ok(None) };
     match posture.unmet(device.standing, [Some(user.name), user.email], facts.now).next() {
         Some(unmet) => Err(deny(unmet.reason(), Some(&posture.origin))),
-        None => Ok(()),
+        None => Ok(Some(posture)),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::connection::Connection;
 use super::request::{Request, Who};
-use crate::access::{Absent, DeviceTrust, Session, Subject, Timestamp, User};
-use crate::device::{Evidence, Judgement, Presented};
+use crate::access::{Absent, Session, Subject, Timestamp, User};
+use crate::device::{self, Evidence, Judgement, Presented};
 use crate::identity::{Bearer, BearerError, Identified};
 use crate::login::{Held, Login};
 use crate::session::Cookies;
@@ -17,17 +17,10 @@ pub use crate::login::{KnownUser, known};
 /// The certificate of the connection, judged now.
 #[must_use]
 pub fn judge(connection: &Connection, snapshot: &Snapshot, now: Timestamp) -> Judgement {
-    let Some(evidence) = &connection.evidence else { return Judgement::nothing() };
-    let judged = evidence.judge(&snapshot.trust, now);
-    match (judged.kind, &judged.id) {
-        (Presented::Device, Some(id)) => {
-            let record = snapshot.inventory.get(id);
-            let limits = &snapshot.config.evidence.inventory;
-            let left = snapshot.inventory.as_of().map(|since| limits.ceiling(since, false, now));
-            judged.recorded(record).aged(left.unwrap_or(DeviceTrust::Issued))
-        }
-        (Presented::Device | Presented::Nothing | Presented::Workload, _) => judged,
-    }
+    let Snapshot { trust, inventory, config, .. } = snapshot;
+    connection.evidence.as_ref().map_or_else(Judgement::nothing, |evidence| {
+        device::judge(evidence, trust, inventory, &config.evidence.inventory, now)
+    })
 }
 
 /// Finds the credential that counts: a workload certificate, otherwise a session cookie.

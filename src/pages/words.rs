@@ -250,7 +250,7 @@ pub(super) const fn words(reason: Reason) -> &'static Explanation {
             title: "Your device cannot be checked now",
             happened: "What is known about devices is too old to rely on. This is not your fault.",
             remedy: "Try again in a few minutes. If it goes on, ask for help and give the code on this page.",
-            security: "A CRL of the device's authority is missing or past its `nextUpdate`, or its OCSP responder gave no answer that counts. See `tiergate_evidence_age_seconds`, and publish a fresh one.",
+            security: "A CRL of the device's authority is past its `nextUpdate`, its OCSP responder gave no answer that counts, or one of them or the inventory is older than `devices.evidence` allows. `/readyz` names it, `tiergate_evidence_age_seconds` its age.",
         },
         Reason::NotAllowed => &Explanation {
             title: "You do not have access to this",
