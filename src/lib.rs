@@ -18,6 +18,7 @@
 //!    ├─ session/    cookies, tickets, who is signed in
 //!    ├─ identity/   credentials → somebody
 //!    ├─ device/     certificates → device trust
+//!    ├─ inventory/  what is known of devices, from every source that says something
 //!    │
 //!    ▼
 //!  workbench/         what a policy allows: prove, try, explain, diff
@@ -77,6 +78,7 @@ pub mod config;
 pub mod demo;
 pub mod development_ca;
 pub mod device;
+pub mod device_changes;
 pub mod diagnostic;
 pub mod gateway;
 pub mod identity;

@@ -43,6 +43,8 @@ enum Command {
     Ca(cli::ca::CaArgs),
     /// Add and change local users
     User(cli::user::UserArgs),
+    /// List and change what the running process knows of devices
+    Device(cli::device::DeviceArgs),
     /// Make a working estate in one folder and run it, on loopback
     Demo(cli::demo::DemoArgs),
 }
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Command::Diff(arguments) => cli::diff::run(&arguments),
         Command::Ca(arguments) => cli::ca::run(&arguments),
         Command::User(arguments) => cli::user::run(arguments),
+        Command::Device(arguments) => cli::device::run(&arguments),
         Command::Demo(arguments) => cli::demo::run(arguments),
     }
 }

@@ -32,10 +32,12 @@ pub enum ReadError {
         source: io::Error,
     },
     /// One file is too large.
-    #[error("`{path}` is larger than {} KiB", MAX_FILE_BYTES >> 10)]
+    #[error("`{path}` is larger than {} KiB", most >> 10)]
     TooLarge {
         /// The file.
         path: PathBuf,
+        /// The most bytes that it may have.
+        most: usize,
     },
     /// One file is not text.
     #[error("`{path}` is not UTF-8 from line {line} on")]
@@ -95,17 +97,23 @@ fn is_policy(path: &Path) -> bool {
 ///
 /// Where it is no regular file, larger than [`MAX_FILE_BYTES`], not UTF-8 or cannot be read.
 pub fn read_file(path: PathBuf) -> Result<Source, ReadError> {
-    let failed = |source| ReadError::File { path: path.clone(), source };
-    // Asked before it is opened: opening a pipe would wait for a writer.
-    if !fs::metadata(&path).map_err(failed)?.is_file() {
-        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
-    }
-    let file = File::open(&path).map_err(failed)?;
+    read_at_most(path, MAX_FILE_BYTES)
+}
+
+/// The same for a file that may be larger.
+///
+/// # Errors
+///
+/// Where it is no regular file, larger than so many bytes, not UTF-8 or cannot be read.
+pub fn read_at_most(path: PathBuf, most: usize) -> Result<Source, ReadError> {
+    let file = open_at_most(&path, most)?;
     let mut bytes = Vec::new();
-    let most = u64::try_from(MAX_FILE_BYTES).unwrap_or(u64::MAX);
-    file.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() > MAX_FILE_BYTES {
-        return Err(ReadError::TooLarge { path });
+    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    if let Err(source) = file.take(limit).read_to_end(&mut bytes) {
+        return Err(ReadError::File { path, source });
+    }
+    if bytes.len() > most {
+        return Err(ReadError::TooLarge { path, most });
     }
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Source { path, text }),
@@ -115,6 +123,24 @@ pub fn read_file(path: PathBuf) -> Result<Source, ReadError> {
             Err(ReadError::NotText { path, line })
         }
     }
+}
+
+/// A file of at most so many bytes, opened.
+///
+/// # Errors
+///
+/// Where it is no regular file, larger than that, or cannot be opened.
+pub fn open_at_most(path: &Path, most: usize) -> Result<File, ReadError> {
+    let failed = |source| ReadError::File { path: path.to_owned(), source };
+    // Asked before it is opened: opening a pipe would wait for a writer.
+    let looked = fs::metadata(path).map_err(failed)?;
+    if !looked.is_file() {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
+    }
+    if usize::try_from(looked.len()).map_or(true, |size| size > most) {
+        return Err(ReadError::TooLarge { path: path.to_owned(), most });
+    }
+    File::open(path).map_err(failed)
 }
 
 #[cfg(test)]

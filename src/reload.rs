@@ -3,9 +3,10 @@
 mod guard;
 
 use crate::access::Timestamp;
-use crate::admin::{ForceReason, Guarding, Refused, Reloads, ShutOut};
+use crate::admin::{By, Comment, Guarding, Refused, Reloads, ShutOut};
 use crate::audit::{self, Audit, Event, Kind};
 use crate::config::{Config, Listen};
+use crate::device_changes::tell_all;
 use crate::gateway::Gateway;
 use crate::gateway::tls::Resumption;
 use crate::snapshot::{Fingerprint, LoadError, Loaded, Shared, Snapshot, load};
@@ -88,10 +89,22 @@ impl Reloader {
         })
         .await;
         match loaded {
-            Ok(Ok((Loaded { snapshot, warnings }, None))) => {
-                Ok(self.take(snapshot, &warnings, forced.as_ref()))
+            Ok(Ok((Loaded { snapshot, warnings, devices }, None))) => {
+                let inventory = Arc::clone(&snapshot.inventory);
+                // Many records take a while, during which this thread could serve requests.
+                let replace = move || inventory.take_file(devices);
+                match tokio::task::spawn_blocking(replace).await {
+                    Ok(changes) => {
+                        let generation = self.take(snapshot, &warnings, forced.as_ref());
+                        tell_all(&self.audit, "inventory_loaded", &changes, &By::default());
+                        Ok(generation)
+                    }
+                    Err(panicked) => {
+                        Err(self.refuse(format!("the reload failed: {panicked}"), forced.as_ref()))
+                    }
+                }
             }
-            Ok(Ok((Loaded { snapshot, warnings: _ }, Some(shut_out)))) => {
+            Ok(Ok((Loaded { snapshot, warnings: _, devices: _ }, Some(shut_out)))) => {
                 self.watch_also(Some(snapshot.config));
                 Err(self.hold_back(shut_out))
             }
@@ -103,7 +116,7 @@ impl Reloader {
         }
     }
 
-    fn take(&self, snapshot: Snapshot, warnings: &str, forced: Option<&ForceReason>) -> u64 {
+    fn take(&self, snapshot: Snapshot, warnings: &str, forced: Option<&Comment>) -> u64 {
         let before = self.shared.load_full();
         let generation = snapshot.generation;
         if needs_restart(&before.config, &snapshot.config) {
@@ -126,7 +139,7 @@ impl Reloader {
         self.record(Decided::Allow, reason, generation, forced);
         tracing::info!(
             generation,
-            forced = forced.map(ForceReason::as_str),
+            forced = forced.map(Comment::as_str),
             "the configuration and the policy were reloaded"
         );
         generation
@@ -136,7 +149,7 @@ impl Reloader {
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = config;
     }
 
-    fn refuse(&self, findings: String, forced: Option<&ForceReason>) -> Refused {
+    fn refuse(&self, findings: String, forced: Option<&Comment>) -> Refused {
         self.keep("reload_failed", &findings, forced);
         Refused { diagnostics: findings, shut_out: None }
     }
@@ -149,7 +162,7 @@ impl Reloader {
     }
 
     /// Goes on with the last good state, and says so everywhere.
-    fn keep(&self, reason: &'static str, said: &str, forced: Option<&ForceReason>) {
+    fn keep(&self, reason: &'static str, said: &str, forced: Option<&Comment>) {
         self.metrics.reload_failed();
         let first = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("the reload failed");
         *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(first.to_owned());
@@ -157,7 +170,7 @@ impl Reloader {
         tracing::error!("the reload was refused and the last good state goes on:\n{said}");
     }
 
-    fn record(&self, decided: Decided, reason: &'static str, generation: u64, forced: Option<&ForceReason>) {
+    fn record(&self, decided: Decided, reason: &'static str, generation: u64, forced: Option<&Comment>) {
         let mut event = Event::new(Kind::Reload, audit::now());
         event.decision = Some(decided);
         event.reason = Some(reason);

@@ -5,6 +5,7 @@ use crate::admin::{self, Admin, Guarding};
 use crate::audit::{self, Audit, AuditError, Event, Kind};
 use crate::config::Config;
 use crate::device::Refresher;
+use crate::device_changes::DeviceChanges;
 use crate::gateway::assertion::{AssertionError, Assertions};
 use crate::gateway::scope::Heart;
 use crate::gateway::tls::{self, Resumption, TlsError};
@@ -102,12 +103,14 @@ pub fn serve(path: &Path, on_ready: Option<Box<dyn FnOnce() + Send>>) -> Result<
     // Installed before anything else can choose another: suites and groups for every connection.
     let _ = rustls::crypto::CryptoProvider::install_default((*tls::crypto()).clone());
     let resumption = Resumption::new()?;
-    let Loaded { snapshot, warnings } = load(path, None, &resumption, audit::now().unix_timestamp())?;
+    let Loaded { snapshot, warnings, devices } =
+        load(path, None, &resumption, audit::now().unix_timestamp())?;
     logs::init(&snapshot.config.logs)?;
     if !warnings.is_empty() {
         tracing::warn!("the configuration was loaded with warnings:\n{warnings}");
     }
     reload::tell_of_shadow(&snapshot);
+    snapshot.inventory.take_file(devices);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("tiergate").build()?;
     let shared: Shared = Arc::new(ArcSwap::from_pointee(snapshot));
     let served = runtime.block_on(run(path, shared, resumption, on_ready));
@@ -218,6 +221,7 @@ struct Started {
     metrics: Arc<Metrics>,
     gateway: Arc<Gateway>,
     reloader: Arc<Reloader>,
+    devices: Arc<DeviceChanges>,
 }
 
 impl Started {
@@ -233,6 +237,9 @@ impl Started {
         let sessions = Arc::new(Sessions::open(Arc::clone(&state), longest, now).await?);
         let heart = Heart::new();
         let on_event = sign_in_events::hook(Arc::clone(&audit), Arc::clone(&metrics), heart.clone());
+        let inventory = Arc::clone(&snapshot.inventory);
+        let devices =
+            DeviceChanges::open(inventory, Arc::clone(&state), heart.clone(), Arc::clone(&audit)).await?;
         let throttle = Arc::new(Throttle::new());
         let login = Login::new(Arc::clone(&sessions), &keys.cookies, throttle, on_event);
         let gateway = Gateway::new(Parts {
@@ -257,7 +264,7 @@ impl Started {
             let (shared, sessions, gateway) = &gauges;
             refresh(metrics, shared, sessions, gateway);
         });
-        Ok(Self { state, keys, sessions, login, audit, metrics, gateway, reloader })
+        Ok(Self { state, keys, sessions, login, audit, metrics, gateway, reloader, devices })
     }
 
     fn admin(&self, config: &Config, address: SocketAddr, draining: &Arc<AtomicBool>) -> Arc<Admin> {
@@ -273,6 +280,7 @@ impl Started {
             metrics: Arc::clone(&self.metrics),
             readiness: Arc::new(health),
             reloads: Arc::new(Arc::clone(&self.reloader)),
+            devices: Arc::new(Arc::clone(&self.devices)),
             audit: Some(Arc::clone(&self.audit)),
         })
     }

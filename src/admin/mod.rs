@@ -8,19 +8,23 @@
 //! - A request whose `Host` is not the listener's is refused, so that a web page that was rebound to this
 //!   address reads nothing.
 
+mod comment;
+mod devices;
 mod guard;
 mod problem;
 mod reload;
 mod serve;
 
-pub use reload::{ForceReason, Guarding, Loss, Person, Refused, Reloads, ShutOut};
+pub use comment::{Comment, CommentError};
+pub use devices::{By, Devices, NotChanged, Wish};
+pub use reload::{Guarding, Loss, Person, Refused, Reloads, ShutOut};
 pub use serve::{Service, Tls, serve};
 
 use crate::audit::{self, Audit, Event, Kind};
 use crate::telemetry::{Decided, Metrics};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
@@ -34,7 +38,10 @@ use std::time::Duration;
 /// Longest time that a call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The most of a body that is read.
+/// Longest time that an import may take: the most that it may hold, sent slowly.
+const IMPORT_TIMEOUT: Duration = Duration::from_mins(4);
+
+/// The most of a body that is read; an import has a limit of its own.
 const BODY_LIMIT: usize = 64 * 1024;
 
 /// What can be sick.
@@ -98,6 +105,8 @@ pub struct Admin {
     pub readiness: Arc<dyn Readiness>,
     /// What `POST /api/v1/reload` does.
     pub reloads: Arc<dyn Reloads>,
+    /// What `/api/v1/devices` shows and changes.
+    pub devices: Arc<dyn Devices>,
     /// Where calls to the API are recorded.
     pub audit: Option<Arc<Audit>>,
 }
@@ -153,6 +162,10 @@ pub fn service(admin: &Arc<Admin>, tls: Arc<dyn Tls>) -> Service {
 fn whole(admin: &Arc<Admin>) -> Router {
     let api = Router::new()
         .route("/api/v1/reload", post(reload::reload))
+        .route("/api/v1/devices", get(devices::list))
+        // A device may have this id.
+        .route("/api/v1/devices/import", devices::one().post(devices::import))
+        .route("/api/v1/devices/{id}", devices::one())
         .route("/api/v1/openapi.json", get(openapi))
         .route_layer(middleware::from_fn_with_state(Arc::clone(admin), authorised));
     finished(admin, without_token().merge(api))
@@ -192,7 +205,9 @@ async fn in_the_clear(State(admin): State<Arc<Admin>>, request: Request) -> Resp
 /// Checks `Host`, bounds the time, and sets the headers that every answer has.
 async fn guarded(State(admin): State<Arc<Admin>>, request: Request, next: middleware::Next) -> Response {
     let mut response = if guard::host_is_ours(admin.address, &request) {
-        match tokio::time::timeout(CALL_TIMEOUT, next.run(request)).await {
+        let import = request.uri().path() == devices::IMPORT && request.method() == Method::POST;
+        let time = if import { IMPORT_TIMEOUT } else { CALL_TIMEOUT };
+        match tokio::time::timeout(time, next.run(request)).await {
             Ok(response) => response,
             Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the call took too long").into_response(),
         }

@@ -1,6 +1,7 @@
 //! `POST /api/v1/reload`: what may be asked, what it does, and what is answered.
 
 use super::Admin;
+use super::comment::Comment;
 use super::problem::Problem;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -9,9 +10,6 @@ use axum::response::{IntoResponse, Response};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-
-/// The most characters of the reason for a forced reload.
-const MOST_REASON: usize = 500;
 
 /// What the API can reload.
 pub trait Reloads: Send + Sync {
@@ -25,28 +23,7 @@ pub enum Guarding {
     /// It is.
     Held,
     /// It is not, for this reason. Mistakes refuse it all the same.
-    Forced(ForceReason),
-}
-
-/// Why somebody forces a reload, in their own words.
-///
-/// INVARIANT: not blank, and at most `MOST_REASON` characters; only [`ForceReason::new`] makes one.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ForceReason(String);
-
-impl ForceReason {
-    /// Takes a reason, without the blanks around it; `None` where nothing is left or it is too long.
-    #[must_use]
-    pub fn new(text: &str) -> Option<Self> {
-        let text = text.trim();
-        (!text.is_empty() && text.chars().count() <= MOST_REASON).then(|| Self(text.to_owned()))
-    }
-
-    /// The words.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+    Forced(Comment),
 }
 
 /// Why nothing was changed.
@@ -119,7 +96,7 @@ fn read(body: &[u8]) -> Result<Guarding, &'static str> {
             Err("a reason is for a reload that is forced: add `\"force\": true`")
         }
         Asked { force: true, reason } => reason
-            .and_then(|reason| ForceReason::new(&reason))
+            .and_then(|reason| reason.parse().ok())
             .map(Guarding::Forced)
             .ok_or("a reload is forced with a `reason` of 1 to 500 characters"),
     }
@@ -160,7 +137,7 @@ mod tests {
     #[test]
     fn a_reload_is_held_to_the_guard_unless_it_is_forced_with_a_reason() {
         let long = |count: usize| format!(r#"{{"force":true,"reason":"{}"}}"#, "é".repeat(count));
-        let forced = |text: &str| Some(Guarding::Forced(ForceReason::new(text).unwrap()));
+        let forced = |text: &str| Some(Guarding::Forced(text.parse().unwrap()));
         for (body, want) in [
             ("", Some(Guarding::Held)),
             (" \n", Some(Guarding::Held)),

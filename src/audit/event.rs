@@ -39,6 +39,8 @@ pub enum Kind {
     Stop,
     /// A call to the admin listener.
     Admin,
+    /// Something else is said of a device than before.
+    Device,
     /// Events were lost; `lost` says how many.
     Gap,
 }

@@ -6,7 +6,7 @@
 use crate::config::{self, CertificateFiles, Config, Secret};
 use crate::diagnostic::{Diagnostic, render_all};
 use crate::policy_files::{self, ReadError};
-use reqwest::{Client, ClientBuilder, Method, Url, header, redirect};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Url, header, redirect};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use std::error::Error;
@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// From the first byte sent to the last received; the listener itself gives a call 30 s.
 const TIMEOUT: Duration = Duration::from_secs(40);
+/// The same for an import, which the listener gives 4 min.
+const IMPORT_TIMEOUT: Duration = Duration::from_mins(5);
 /// Bytes of an answer that are read.
 const MOST_ANSWER: usize = 16 << 20;
 
@@ -131,16 +133,38 @@ impl AdminClient {
         path: &str,
         body: Option<&serde_json::Value>,
     ) -> Result<Answer, ClientError> {
+        self.ask(path, |client, url| {
+            let request = client.request(method.clone(), url);
+            match body {
+                Some(body) => request.json(body),
+                None => request,
+            }
+        })
+    }
+
+    /// Posts records to a path of the API, one a line.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::call`].
+    pub fn send_lines(&self, path: &str, lines: Vec<u8>) -> Result<Answer, ClientError> {
+        let lines = bytes::Bytes::from(lines);
+        self.ask(path, |client, url| {
+            let request = client.post(url).timeout(IMPORT_TIMEOUT);
+            request.header(header::CONTENT_TYPE, "application/x-ndjson").body(lines.clone())
+        })
+    }
+
+    fn ask(
+        &self,
+        path: &str,
+        request: impl Fn(&Client, Url) -> RequestBuilder,
+    ) -> Result<Answer, ClientError> {
         let url = self.base.join(path).map_err(|error| ClientError::Client(error.into()))?;
         self.runtime.block_on(async {
             let mut last = None;
             for client in &self.clients {
-                let mut request = client
-                    .request(method.clone(), url.clone())
-                    .header(header::AUTHORIZATION, self.token.clone());
-                if let Some(body) = body {
-                    request = request.json(body);
-                }
+                let request = request(client, url.clone()).header(header::AUTHORIZATION, self.token.clone());
                 match request.send().await {
                     Ok(answer) => return read(answer, self.address).await,
                     // Nothing was sent where there was no connection, so asking again is safe.

@@ -3,6 +3,7 @@
 use super::{UNUSABLE, check_rehearsal};
 use crate::demo::check::causes;
 use crate::diagnostic::{CODES, Code, Report, did_you_mean, github, human, json, sarif};
+use crate::inventory::{self, Unread};
 use crate::policy::Known;
 use crate::policy_files::{self, ReadError};
 use crate::{audit, config, workbench};
@@ -107,6 +108,11 @@ fn check(args: &CheckArgs) -> Result<Report, ReadError> {
             let known = Known { upstreams: &upstreams, providers: &providers, login_host };
             let mut report = workbench::check(policies, Some(known));
             check_rehearsal::check(&config, &file.path, known, audit::now().unix_timestamp(), &mut report)?;
+            let inventory = config.inventory_file.as_deref().map(inventory::read);
+            if let Some(Err(Unread { findings, source })) = inventory {
+                report.findings.extend(findings);
+                report.sources.extend(source);
+            }
             report
         }
         // The policies' own mistakes are said all the same; what they name in it is not known.

@@ -6,6 +6,8 @@ pub mod ca;
 pub mod check;
 mod check_rehearsal;
 pub mod demo;
+pub mod device;
+mod device_words;
 pub mod diff;
 pub mod explain;
 pub mod inspect;

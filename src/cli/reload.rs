@@ -3,7 +3,7 @@
 use super::UNUSABLE;
 use super::admin_client::{AdminClient, Answer, ClientError};
 use super::policies::Format;
-use crate::admin::ForceReason;
+use crate::admin::Comment;
 use crate::demo::check::causes;
 use clap::Args;
 use reqwest::Method;
@@ -25,15 +25,11 @@ pub struct ReloadArgs {
     #[arg(long, requires = "reason")]
     pub force: bool,
     /// Why it is forced, for the audit log
-    #[arg(long, value_name = "TEXT", requires = "force", value_parser = force_reason)]
-    pub reason: Option<ForceReason>,
+    #[arg(long, value_name = "TEXT", requires = "force")]
+    pub reason: Option<Comment>,
     /// For people, or the answer as one JSON document
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
-}
-
-fn force_reason(text: &str) -> Result<ForceReason, String> {
-    ForceReason::new(text).ok_or_else(|| "write 1 to 500 characters".to_owned())
 }
 
 /// Runs the command: what became of it on stdout, everything else on stderr.

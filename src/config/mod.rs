@@ -69,6 +69,8 @@ pub struct Config {
     pub authorities: Vec<Authority>,
     /// How old what is known of devices may be.
     pub evidence: EvidenceLimits,
+    /// What is known of each device.
+    pub inventory_file: Option<PathBuf>,
     /// Whose workload certificates are believed.
     pub trust_domains: Vec<TrustDomain>,
     /// Who signs people in.

@@ -42,7 +42,7 @@ mirror! {
         listen: Key<Listen>,
         /// What the public listener's TLS does.
         tls: Key<Tls>,
-        /// Whose device certificates are believed. Default: nobody's.
+        /// Whose device certificates are believed, and what is known of devices. Default: nobody's, nothing.
         devices: Key<Devices>,
         /// Whose workload certificates are believed. Default: nobody's, so that no workload is known.
         workloads: Key<Workloads>,
@@ -115,10 +115,12 @@ mirror! {
         #[schemars(with = "FilePath")]
         key: Key<String>,
     }
-    /// Whose device certificates are believed.
+    /// Whose device certificates are believed, and what is known of devices.
     Devices {
         /// The authorities, each with the most that its certificates are trusted.
         authorities: Key<Vec<At<Authority>>>,
+        /// What is known of each device. Default: nothing but what the admin API was told.
+        inventory: Key<Inventory>,
         /// How old what is known of devices may be.
         evidence: Key<Evidence>,
     }
@@ -152,6 +154,13 @@ mirror! {
         /// For resources of tier high, at most what `low` says. Default: what `low` says.
         #[schemars(with = "Duration")]
         high: Key<String>,
+    }
+    /// What is known of each device.
+    #[schemars(extend("required" = ["file"]))]
+    Inventory {
+        /// A file of records: YAML, or one JSON object a line where its name ends with `.ndjson` or `.jsonl`.
+        #[schemars(with = "FilePath")]
+        file: Key<String>,
     }
     /// An authority whose device certificates are believed, up to a stated trust.
     #[schemars(extend("required" = ["name", "ca", "grants"]))]

@@ -82,9 +82,12 @@ impl Reader<'_> {
         self.version(version);
         let listen = self.needed(listen, "listen", 0..0).map(|listen| self.listen(listen));
         let tls = self.needed(tls, "tls", 0..0).map(|tls| self.tls(tls));
-        let raw::Devices { authorities, evidence } =
+        let raw::Devices { authorities, inventory, evidence } =
             devices.0.map(|devices| devices.value).unwrap_or_default();
         let authorities = self.authorities(authorities);
+        let inventory_file = inventory.0.and_then(|At { value: raw::Inventory { file }, span }| {
+            self.needed(file, "file", span).map(|file| self.path(&file))
+        });
         let evidence = self.evidence(evidence);
         let trust_domains =
             workloads.0.map_or_else(Vec::new, |workloads| self.trust_domains(workloads.value));
@@ -107,6 +110,7 @@ impl Reader<'_> {
             listen: listen?,
             tls: tls?,
             authorities,
+            inventory_file,
             evidence,
             trust_domains,
             identity: identity?,

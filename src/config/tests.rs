@@ -36,6 +36,7 @@ fn what_is_left_out_has_a_default() {
         tls,
         authorities,
         evidence,
+        inventory_file,
         trust_domains,
         identity,
         sessions,
@@ -66,7 +67,7 @@ fn what_is_left_out_has_a_default() {
     assert_eq!(audit.deny_on_failure, OnFailure { high: true, low: false, open: false });
     assert_eq!(policies, PathBuf::from("/etc/tiergate/policies"));
     assert_eq!((limits.max_headers, limits.max_streams, limits.max_body_bytes), (100, 100, None));
-    assert_eq!((shadow, reload_guard), (None, None));
+    assert_eq!((shadow, reload_guard, inventory_file), (None, None, None));
     assert_eq!(logs, Logs { json: false, filter: "info".to_owned() });
 }
 
@@ -235,7 +236,8 @@ fn what_an_operator_could_get_wrong_has_a_code_of_its_own() {
         ("logs: { format: xml }", vec!["Y0115"]),
         ("devices: { authorities: [{ name: a, ca: a.pem, grants: none }] }", vec!["Y0115"]),
         ("devices: { authorities: [{ name: a, ca: [a.pem, b.pem], grants: issued, crl: a.crl }] }", vec![]),
-        ("devices: { inventory: { file: a } }", vec!["Y0102"]),
+        ("devices: { inventory: { file: a } }", vec![]),
+        ("devices: { inventory: {} }", vec!["Y0105"]),
         ("workloads: { trust_domains: [{ name: 'spiffe://a', bundle: a.pem }] }", vec!["Y0113"]),
         ("admin: { token: { env: TOKEN } }", vec!["C0102"]),
         ("admin: {}", vec!["Y0105"]),

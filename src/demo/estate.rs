@@ -25,6 +25,7 @@ pub const USERS: [(&str, &[&str]); 4] = [
 ];
 
 const CONFIG: &str = include_str!("tiergate.yaml");
+const INVENTORY: &str = include_str!("inventory.yaml");
 /// The sample policies, by file name.
 const POLICIES: &[(&str, &str)] = &[
     ("groups.yaml", include_str!("../../policies/groups.yaml")),
@@ -111,6 +112,7 @@ impl Estate {
         for (name, text) in POLICIES {
             keep_or_write(&folder.join("policies").join(name), text, Readers::Anybody)?;
         }
+        keep_or_write(&folder.join("inventory.yaml"), INVENTORY, Readers::Anybody)?;
         // Not kept as they are: they belong to the program, and a newer one knows more keys.
         for (name, text) in [("policy.json", policy::schema()), ("tiergate.json", config::schema())] {
             renew(&folder.join("schema").join(name), &text)?;

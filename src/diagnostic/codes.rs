@@ -123,6 +123,8 @@ pub const CODES: &[Code] = &[
     Code { id: "D0101", severity: Error, meaning: "a file of authorities that cannot be read, or holds something else", remedy: "PEM certificates of authorities" },
     Code { id: "D0102", severity: Error, meaning: "not a SPIFFE trust domain", remedy: "such as `corp.example`" },
     Code { id: "D0201", severity: Error, meaning: "a revocation list that cannot be read, or is not of its authority", remedy: "PEM or DER, signed by an authority of the same entry" },
+    Code { id: "D0301", severity: Error, meaning: "the file of the inventory cannot be read, or is too large", remedy: "the message says why; a large one is written one JSON object a line, as `.ndjson`" },
+    Code { id: "D0302", severity: Error, meaning: "a value of a device's record is too long, or cannot be shown", remedy: "what the label says" },
     Code { id: "I0101", severity: Error, meaning: "the file of local users cannot be read, or is too large", remedy: "the message says why" },
     Code { id: "I0102", severity: Error, meaning: "the file of local users is not YAML, or has another form", remedy: "look at the line, and at identity.md" },
     Code { id: "I0103", severity: Error, meaning: "a `version` of the file of local users that this tiergate does not read", remedy: "`version: 1`" },

@@ -230,11 +230,33 @@ fn plain(text: &str) -> String {
 /// # Errors
 /// Everything that is wrong with it; only the first where the form itself is.
 pub fn from_json(text: &[u8], interner: &mut Interner) -> Result<Record, Vec<FormError>> {
+    parsed(text)?.record(interner)
+}
+
+/// Reads the record of this device from JSON; its id may be left out.
+///
+/// # Errors
+/// As of [`from_json`], or another device's id.
+pub fn from_json_of(id: &str, text: &[u8], interner: &mut Interner) -> Result<Record, Vec<FormError>> {
+    let mut form = parsed(text)?;
+    form.id.get_or_insert_with(|| id.to_owned());
+    of_device(id, form.record(interner)?)
+}
+
+fn parsed(text: &[u8]) -> Result<Form, Vec<FormError>> {
     // A list would be read as the values without their names.
     if text.trim_ascii_start().first() != Some(&b'{') {
         return Err(vec![malformed("not a JSON object".to_owned())]);
     }
-    serde_json::from_slice::<Form>(text).map_err(|error| vec![unreadable(&error)])?.record(interner)
+    serde_json::from_slice(text).map_err(|error| vec![unreadable(&error)])
+}
+
+fn of_device(id: &str, record: Record) -> Result<Record, Vec<FormError>> {
+    if *record.id == *id {
+        return Ok(record);
+    }
+    let message = format!("`{}` is another device", shorten(&record.id));
+    Err(vec![FormError { key: "id", code: "Y0113", message, rule: "a device keeps its id".to_owned() }])
 }
 
 /// What a record comes to when a patch is merged into what is said of the device so far (RFC 7396): null
@@ -255,7 +277,7 @@ pub fn patched(
     let mut whole = before.unwrap_or_else(|| serde_json::json!({ "id": id }));
     merge(&mut whole, patch);
     let form: Form = serde_json::from_value(whole).map_err(|error| vec![unreadable(&error)])?;
-    form.record(interner)
+    of_device(id, form.record(interner)?)
 }
 
 /// `MergePatch` of RFC 7396 §2. As deep as the patch, which the reader of JSON bounds.

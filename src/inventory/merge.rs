@@ -1,6 +1,6 @@
 //! Several sources' records of one device, made one.
 
-use crate::access::Record;
+use crate::access::{DeviceTrust, Ownership, Record, State};
 use std::sync::Arc;
 
 /// What all of these records say, the source that is asked first standing first. `None` where there is none.
@@ -41,6 +41,18 @@ fn both(first: &Record, second: &Record) -> Record {
     }
 }
 
+/// Whether what is said now takes something of what was said, and gives nothing.
+#[must_use]
+pub fn restricts(before: Option<&Record>, after: Option<&Record>) -> bool {
+    let said = |record: Option<&Record>| {
+        let state = record.and_then(|record| record.state).unwrap_or(State::Active);
+        let ownership = record.and_then(|record| record.ownership).unwrap_or(Ownership::Corporate);
+        (state, ownership, record.and_then(|record| record.trust).unwrap_or(DeviceTrust::Issued))
+    };
+    let (before, after) = (said(before), said(after));
+    before != after && after.0 >= before.0 && after.1 >= before.1 && after.2 <= before.2
+}
+
 /// The lesser of what is said.
 fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
     match (one, other) {
@@ -52,7 +64,6 @@ fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access::{DeviceTrust, Ownership, State};
 
     #[test]
     fn the_most_restrictive_counts_whoever_says_it() {
@@ -98,5 +109,24 @@ mod tests {
         assert_eq!((record.platform.as_deref(), record.last_checkin), (Some("macos"), Some(7)));
         assert_eq!(record.os_version, None, "the version of another platform");
         assert_eq!(record.notes.as_deref(), Some("spare"));
+    }
+
+    #[test]
+    fn taking_is_told_from_giving() {
+        use DeviceTrust::{Enrolled, Issued};
+        use State::{Active, Lost, Retired};
+        let say = |state, trust| Some(Record { state: Some(state), trust, ..Record::new("laptop") });
+        for (before, after, want) in [
+            (None, say(Lost, None), true),
+            (say(Active, None), say(Lost, None), true),
+            (None, say(Active, Some(Enrolled)), true),
+            (say(Lost, None), None, false),
+            (say(Lost, None), say(Retired, None), false),
+            (say(Active, Some(Enrolled)), say(Lost, Some(Issued)), false),
+            (None, say(Active, Some(Issued)), false),
+            (None, None, false),
+        ] {
+            assert_eq!(restricts(before.as_ref(), after.as_ref()), want, "{before:?} {after:?}");
+        }
     }
 }

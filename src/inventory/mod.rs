@@ -8,11 +8,17 @@
 //! * A record is replaced whole: a request sees all of one version of it.
 //! * Whatever changes a record makes requests under way be judged again.
 
+mod file;
 mod form;
 mod intern;
+mod key;
+mod lines;
 mod merge;
 mod store;
 
-pub use form::{Facts, Form, FormError, KEYS, MOST_NOTES, Written, from_json, patched};
+pub use file::{FileRecords, Unread, read};
+pub use form::{Facts, Form, FormError, KEYS, MOST_NOTES, Written, from_json, from_json_of, patched};
 pub use intern::Interner;
-pub use store::{Inventory, Source};
+pub use lines::{Lines, MOST_LINE_BYTES, MOST_RECORDS, Mistake, Read};
+pub use merge::restricts;
+pub use store::{Change, Inventory, Source};

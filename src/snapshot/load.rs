@@ -9,6 +9,7 @@ use crate::gateway::rate::Limiters;
 use crate::gateway::tls::{self, Certificates, Resumption};
 use crate::gateway::upstream::Upstream;
 use crate::identity::{self, Providers};
+use crate::inventory::{self, FileRecords, Unread};
 use crate::policy::{Known, Policy};
 use crate::policy_files;
 use crate::text::yaml;
@@ -26,6 +27,8 @@ pub struct Loaded {
     pub snapshot: Snapshot,
     /// Warnings, as a person reads them; empty where there is none.
     pub warnings: String,
+    /// What the file of the inventory says; to be put in force with the snapshot.
+    pub devices: FileRecords,
 }
 
 /// Nothing was loaded.
@@ -70,10 +73,11 @@ pub fn load(
         Some(previous) => trust.keeping_answers_of(&previous.trust),
         None => trust,
     });
+    let devices = findings.devices(&config);
     let certificates = findings.take_one(path, Certificates::load(&config.tls.certificates)).map(Arc::new);
     let upstreams = policy.as_ref().and_then(|policy| findings.upstreams(path, policy, &config, previous));
-    let (Some(policy), Some(providers), Some(trust), Some(certificates), Some(upstreams)) =
-        (policy, providers, trust, certificates, upstreams)
+    let (Some(policy), Some(providers), Some(trust), Some(devices), Some(certificates), Some(upstreams)) =
+        (policy, providers, trust, devices, certificates, upstreams)
     else {
         return Err(findings.into_error(Some(config)));
     };
@@ -103,7 +107,7 @@ pub fn load(
         upstreams,
         limiters,
     };
-    Ok(Loaded { snapshot, warnings })
+    Ok(Loaded { snapshot, warnings, devices })
 }
 
 /// What is wrong so far, and the texts that it speaks of.
@@ -181,6 +185,17 @@ impl Findings {
         let groups: Vec<&str> =
             policy.groups().iter().chain(running).map(|group| group.name.as_str()).collect();
         self.all.extend(config.unknown_protected(path, &groups));
+    }
+
+    /// What the file of the inventory says; nothing where there is none.
+    fn devices(&mut self, config: &Config) -> Option<FileRecords> {
+        let Some(file) = &config.inventory_file else { return Some(FileRecords::default()) };
+        inventory::read(file)
+            .map_err(|Unread { findings, source }| {
+                self.all.extend(findings);
+                self.sources.extend(source);
+            })
+            .ok()
     }
 
     fn upstreams(

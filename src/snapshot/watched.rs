@@ -52,6 +52,7 @@ impl Fingerprint {
                 .iter()
                 .flat_map(|authority| authority.ca.iter().chain(&authority.crl).cloned()),
         );
+        files.extend(config.inventory_file.clone());
         files.extend(config.trust_domains.iter().map(|domain| domain.bundle.clone()));
         files.extend(users_files(config).map(Path::to_owned));
         files.extend(config.identity.providers.iter().flat_map(|provider| match &provider.kind {

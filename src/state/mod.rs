@@ -1,8 +1,9 @@
-//! What must outlive a restart: keys and sessions, in one SQLite file.
+//! What must outlive a restart: keys, sessions and what the API says of devices, in one SQLite file.
 //!
 //! Invariants: the folder is open to nobody but its owner (0700), the file likewise (0600); a
 //! write is on disk before it is reported done; a file of a newer version is refused.
 
+mod devices;
 mod keys;
 mod sessions;
 
@@ -17,8 +18,10 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The version of `schema.sql`.
-const VERSION: i64 = 1;
+/// The version that the steps lead to.
+const VERSION: usize = 2;
+/// From each version to the next, beginning with an empty file.
+static STEPS: [&str; VERSION] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 /// Connections to the file at once: SQLite has one writer, so more would only wait.
 const CONNECTIONS: u32 = 4;
 /// The longest wait for a connection or for another writer.
@@ -100,12 +103,9 @@ impl State {
     async fn migrate(&self) -> Result<(), StateError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *transaction).await?;
-        match version {
-            0 => {
-                sqlx::raw_sql(include_str!("schema.sql")).execute(&mut *transaction).await?;
-            }
-            VERSION => {}
-            other => return Err(StateError::Version(other)),
+        let steps = usize::try_from(version).ok().and_then(|done| STEPS.get(done..));
+        for step in steps.ok_or(StateError::Version(version))? {
+            sqlx::raw_sql(*step).execute(&mut *transaction).await?;
         }
         transaction.commit().await?;
         Ok(())

@@ -1,5 +1,5 @@
 use super::*;
-use crate::access::Timestamp;
+use crate::access::{Record, Timestamp};
 use std::os::unix::fs::PermissionsExt;
 
 const DAY: Timestamp = 86_400;
@@ -62,7 +62,56 @@ async fn a_new_cookie_key_seals_and_the_old_one_opens_until_it_is_thirty_days_ol
 async fn a_state_of_a_newer_version_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let state = State::open(dir.path()).await.unwrap();
-    sqlx::raw_sql("PRAGMA user_version = 2").execute(&state.pool).await.unwrap();
+    sqlx::raw_sql("PRAGMA user_version = 3").execute(&state.pool).await.unwrap();
     state.close().await;
-    assert!(matches!(State::open(dir.path()).await, Err(StateError::Version(2))));
+    assert!(matches!(State::open(dir.path()).await, Err(StateError::Version(3))));
+}
+
+#[tokio::test]
+async fn a_state_of_an_older_version_is_brought_up_to_date_with_what_is_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = State::open(dir.path()).await.unwrap();
+    let keys = state.keys(NOW).await.unwrap();
+    // As version 1 left it.
+    sqlx::raw_sql("DROP TABLE devices; PRAGMA user_version = 1").execute(&state.pool).await.unwrap();
+    state.close().await;
+    let state = State::open(dir.path()).await.unwrap();
+    assert_eq!(state.keys(NOW).await.unwrap().cookies, keys.cookies);
+    assert_eq!(state.devices().await.unwrap().len(), 0);
+    let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&state.pool).await.unwrap();
+    assert_eq!(version, 2);
+}
+
+fn device(id: &str, state: crate::access::State) -> std::sync::Arc<Record> {
+    std::sync::Arc::new(Record { state: Some(state), ..Record::new(id) })
+}
+
+#[tokio::test]
+async fn records_of_devices_are_kept_and_replaced_by_their_id() {
+    use crate::access::State::{Active, Lost, Retired};
+    let dir = tempfile::tempdir().unwrap();
+    let state = State::open(dir.path()).await.unwrap();
+    let odd = "a'b\"\\ {}/%2F";
+    let many: Vec<_> = (0..2500).map(|at| device(&format!("d{at:04}"), Active)).collect();
+    state.put_devices(&many).await.unwrap();
+    state.put_devices(&[device(odd, Lost), device("d0001", Retired)]).await.unwrap();
+    state.drop_device("d0002").await.unwrap();
+    state.close().await;
+    let state = State::open(dir.path()).await.unwrap();
+    let records = state.devices().await.unwrap();
+    assert_eq!(records.len(), 2500);
+    let said = |id: &str| records.iter().find(|it| &*it.id == id).and_then(|it| it.state);
+    assert_eq!(
+        (said(odd), said("d0001"), said("d0002"), said("d2499")),
+        (Some(Lost), Some(Retired), None, Some(Active))
+    );
+    // What cannot be read may say that a device is lost.
+    for broken in ["{}", "{\"id\":\"other\"}", "{\"id\":\"d0001\",\"state\":\"gone\"}"] {
+        sqlx::query("UPDATE devices SET record = ? WHERE id = 'd0001'")
+            .bind(broken)
+            .execute(&state.pool)
+            .await
+            .unwrap();
+        assert!(matches!(state.devices().await, Err(StateError::Corrupt("devices"))), "{broken}");
+    }
 }

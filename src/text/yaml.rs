@@ -13,12 +13,31 @@ pub use partly::{Partly, load_partly};
 pub use schema::schema;
 pub use shape::{At, Entries, Key, One, OneOrMany};
 
-use crate::diagnostic::{Diagnostic, MAX_FILE_BYTES, Source};
+use crate::diagnostic::{Diagnostic, Source};
+use serde::de::DeserializeOwned;
 
-/// One document of at most [`MAX_FILE_BYTES`] is read.
-fn within_size(source: &Source) -> Result<(), Diagnostic> {
-    if source.text.len() > MAX_FILE_BYTES {
-        let message = format!("the file is larger than {} KiB", MAX_FILE_BYTES >> 10);
+/// Reads a file that programs write too, of at most so many bytes; only the first mistake in its form is
+/// told, since reading on would cost another reading each.
+///
+/// # Errors
+///
+/// What is wrong with its form.
+pub fn load_large<T: DeserializeOwned>(source: &Source, most_bytes: usize) -> Result<T, Diagnostic> {
+    within_size(source, most_bytes)?;
+    let mut options = options();
+    if let Some(budget) = &mut options.budget {
+        // A byte is at most an event.
+        (budget.max_events, budget.max_nodes) = (most_bytes, most_bytes);
+        (budget.max_total_scalar_bytes, budget.max_total_comment_bytes) = (most_bytes, most_bytes);
+    }
+    serde_yaml::from_str_with_options(&source.text, options)
+        .map_err(|failed| error::to_diagnostic(&failed, source))
+}
+
+/// One document of at most so many bytes is read.
+fn within_size(source: &Source, most_bytes: usize) -> Result<(), Diagnostic> {
+    if source.text.len() > most_bytes {
+        let message = format!("the file is larger than {} KiB", most_bytes >> 10);
         return Err(Diagnostic::error("Y0106", &source.path, 0..0, message));
     }
     Ok(())

@@ -139,7 +139,11 @@ fn schema_and_parser_agree_about_what_is_added_to_a_configuration() {
             "devices: { authorities: [{ name: a, ca: a.pem, grants: issued, ocsp_url: 'http://a/' }] }",
             OnlyTheParser("C0107", "two keys together"),
         ),
-        ("devices: { inventory: { file: a } }", Bad("Y0102")),
+        ("devices: { inventory: { file: a } }", Good),
+        ("devices: { inventory: { file: '' } }", Bad("Y0108")),
+        ("devices: { inventory: {} }", Bad("Y0105")),
+        ("devices: { inventory: a }", Bad("Y0104")),
+        ("devices: { inventory: { files: a } }", Bad("Y0102")),
         (
             "upstreams: { a: { addresses: [10.0.0.1:80, app.internal:443, '[2001:db8::1]:443', 'a:080'], tls: true, http2: true } }",
             Good,

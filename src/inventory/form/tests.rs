@@ -85,6 +85,7 @@ fn a_patch_is_merged_and_null_takes_back() {
         (r#"{"posture":null,"state":null,"owner":null}"#, Ok(r#"{"id":"a"}"#.to_owned())),
         (r#"{"notes":null}"#, Ok(written(&before))),
         (r#"{"id":null}"#, Err("Y0105")),
+        (r#"{"id":"b"}"#, Err("Y0113")),
         (r#"{"state":"stolen"}"#, Err("Y0115")),
         (r#"{"statee":"lost"}"#, Err("Y0104")),
         (r#"{"posture":{"x":{"y":null}}}"#, Err("Y0104")),
@@ -98,6 +99,15 @@ fn a_patch_is_merged_and_null_takes_back() {
     let first =
         patched("b", None, &serde_json::json!({ "state": "lost" }), &mut Interner::default()).unwrap();
     assert_eq!(written(&first), r#"{"id":"b","state":"lost"}"#);
+}
+
+#[test]
+fn what_is_said_of_one_device_is_said_of_no_other() {
+    let read = |text: &str| from_json_of("a", text.as_bytes(), &mut Interner::default());
+    assert_eq!(read("{}").unwrap(), Record::new("a"));
+    assert_eq!(read(r#"{"id":"a"}"#).unwrap(), Record::new("a"));
+    assert_eq!(read(r#"{"id":"b"}"#).unwrap_err()[0].code, "Y0113");
+    assert_eq!(read("[]").unwrap_err()[0].code, "Y0104");
 }
 
 proptest! {

@@ -6,7 +6,7 @@
 
 use super::shape::At;
 use super::{error, options, within_size};
-use crate::diagnostic::{Diagnostic, LeftOut, Source};
+use crate::diagnostic::{Diagnostic, LeftOut, MAX_FILE_BYTES, Source};
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 use std::ops::Range;
@@ -30,7 +30,7 @@ pub struct Partly<T> {
 #[must_use]
 pub fn load_partly<T: DeserializeOwned>(source: &Source) -> Partly<T> {
     let mut partly = Partly { value: None, mistakes: Vec::new(), left_out: Vec::new() };
-    if let Err(finding) = within_size(source) {
+    if let Err(finding) = within_size(source, MAX_FILE_BYTES) {
         partly.mistakes.push(finding);
         return partly;
     }

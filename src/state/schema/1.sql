@@ -1,4 +1,4 @@
--- Version 1. `PRAGMA user_version` says which version a file has.
+-- `PRAGMA user_version` says which version a file has. A file of an older one goes through the steps that it lacks.
 CREATE TABLE keys (
     purpose TEXT NOT NULL,
     kid     TEXT NOT NULL,

@@ -1,0 +1,97 @@
+//! What an inventory of 500,000 devices costs: a lookup, its memory, and reading it. `cargo bench --bench devices`;
+//! `cargo test` does it once with fewer devices, so that it cannot rot.
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Instant;
+use tiergate::access::Record;
+use tiergate::inventory::{Inventory, Lines, Source};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const DEVICES: usize = if cfg!(debug_assertions) { 5_000 } else { 500_000 };
+/// Bytes that all of it may take in memory.
+const MOST_MEMORY: usize = 200 << 20;
+
+fn id(n: usize) -> String {
+    format!("C02X{:08X}", n.wrapping_mul(0x9E37_79B9) & 0xFFFF_FFFF)
+}
+
+/// What a device management knows of a device, as one line.
+fn line(n: usize) -> String {
+    let (platform, version) = match n % 4 {
+        0 => ("macos", format!("14.{}", n % 7)),
+        1 => ("windows", format!("10.0.{}", 19_045 + n % 9)),
+        2 => ("ios", format!("17.{}.{}", n % 6, n % 3)),
+        _ => ("linux", format!("6.{}", n % 12)),
+    };
+    let notes = if n.is_multiple_of(10) { r#","notes":"spare, in the cupboard on floor 3""# } else { "" };
+    format!(
+        r#"{{"id":"{}","trust":"issued","ownership":"corporate","state":"active","owner":"first.last{n}@corp.example","platform":"{platform}","os_version":"{version}","last_checkin":"2026-11-25T{:02}:{:02}:00Z","posture":{{"disk_encrypted":{},"screen_lock":true,"firewall":{},"antivirus":true}}{notes}}}"#,
+        id(n),
+        n % 24,
+        n % 60,
+        n % 50 != 0,
+        n % 7 != 0,
+    ) + "\n"
+}
+
+fn read() -> Vec<Arc<Record>> {
+    let mut lines = Lines::default();
+    for n in 0..DEVICES {
+        lines.feed(line(n).as_bytes());
+    }
+    let read = lines.finish();
+    assert_eq!((read.records.len(), read.bad_lines), (DEVICES, 0), "{:?}", read.mistakes.first());
+    read.records
+}
+
+/// Resident memory of this process, bytes.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").trim().parse::<usize>().unwrap() * 1024
+}
+
+fn inventory(bench: &mut Criterion) {
+    let before = resident();
+    let inventory = Inventory::default();
+    let began = Instant::now();
+    let records = read();
+    let was_read = began.elapsed();
+    let changed = inventory.replace(Source::File, records).len();
+    assert_eq!((changed, inventory.len()), (DEVICES, DEVICES));
+    // What reading needed beside the records counts too: it is not given back at once.
+    let grown = resident().saturating_sub(before);
+    println!(
+        "{DEVICES} devices: {} MB resident, read in {was_read:?}, in force after {:?}",
+        grown >> 20,
+        began.elapsed()
+    );
+    assert!(grown < MOST_MEMORY, "{grown} bytes");
+
+    let mut group = bench.benchmark_group("inventory");
+    // In an order without a pattern.
+    let asked: Vec<String> = (0..1 << 16).map(|n: usize| id(n.wrapping_mul(7919) % DEVICES)).collect();
+    let mut ids = asked.iter().cycle();
+    group.bench_function("known", |b| b.iter(|| black_box(inventory.get(black_box(ids.next().unwrap())))));
+    group.bench_function("unknown", |b| b.iter(|| black_box(inventory.get(black_box("nobody's")))));
+    let mut after = asked.iter().cycle();
+    group.bench_function("page of 100", |b| {
+        b.iter(|| black_box(inventory.page(after.next().map(String::as_str), 100)));
+    });
+    group.bench_function("put", |b| {
+        let records: Vec<Arc<Record>> = asked.iter().map(|id| Arc::new(Record::new(id))).collect();
+        let mut records = records.iter().cycle();
+        b.iter(|| {
+            let record = records.next().unwrap();
+            inventory.put(Source::Api, &record.id, Some(Arc::clone(record)))
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, inventory);
+criterion_main!(benches);

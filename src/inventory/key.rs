@@ -1,0 +1,79 @@
+//! The id of a device as the inventory finds it by: most are short, and one that is kept in place costs no
+//! visit of memory more than the entry itself.
+
+use papaya::Equivalent;
+use std::hash::{Hash, Hasher};
+
+/// Bytes that are kept in place.
+const SHORT: usize = 22;
+
+/// An id.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Key {
+    /// One that fits, filled up with zeros.
+    Short { length: u8, bytes: [u8; SHORT] },
+    /// One that does not.
+    Long(Box<[u8]>),
+}
+
+/// An id that is looked for.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a>(pub &'a str);
+
+impl Key {
+    pub(super) fn new(id: &str) -> Self {
+        let mut bytes = [0; SHORT];
+        match (u8::try_from(id.len()), bytes.get_mut(..id.len())) {
+            (Ok(length), Some(place)) => {
+                place.copy_from_slice(id.as_bytes());
+                Self::Short { length, bytes }
+            }
+            (_, _) => Self::Long(id.as_bytes().into()),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Short { length, bytes } => bytes.get(..usize::from(*length)).unwrap_or_default(),
+            Self::Long(bytes) => bytes,
+        }
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes().hash(state);
+    }
+}
+
+impl Hash for Wanted<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.as_bytes().hash(state);
+    }
+}
+
+impl Equivalent<Key> for Wanted<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        key.bytes() == self.0.as_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::hash::BuildHasher;
+
+    #[test]
+    fn an_id_is_found_whatever_its_length_and_nothing_else_is() {
+        assert_eq!(size_of::<Key>(), 24);
+        let hasher = std::hash::RandomState::new();
+        for length in [0, 1, 21, 22, 23, 128] {
+            let id = "a".repeat(length);
+            let key = Key::new(&id);
+            assert!(Wanted(&id).equivalent(&key), "{length}");
+            assert_eq!(hasher.hash_one(&key), hasher.hash_one(Wanted(&id)), "{length}");
+            let (longer, other) = (format!("{id}\0"), format!("{id}b"));
+            assert!(!Wanted(&longer).equivalent(&key) && !Wanted(&other).equivalent(&key), "{length}");
+        }
+    }
+}
