@@ -522,7 +522,7 @@ fn the_inventory_lowers_trust_and_an_authority_may_demand_a_record() {
         let zoo = Estate::new()
             .authority("corp", Issued, &[&root], &[])
             .but(|authority| authority.must_be_recorded = required);
-        Evidence::parse(&[leaf.der.clone()]).unwrap().judge(&zoo.trust(), NOW)
+        Evidence::parse(std::slice::from_ref(&leaf.der)).unwrap().judge(&zoo.trust(), NOW)
     };
     let record = |trust, ownership| Some(Arc::new(Record { trust, ownership, ..Record::new("laptop") }));
     for (required, record, want) in [
