@@ -2,10 +2,16 @@
 //! `cargo test` does it once with fewer devices, so that it cannot rot.
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, SerialNumber,
+};
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
-use tiergate::access::Record;
+use tiergate::access::{DeviceTrust, Record, State};
+use tiergate::config::{Authority, EvidenceLimits, Freshness};
+use tiergate::device::{Evidence, TrustStore, judge};
 use tiergate::inventory::{Inventory, Lines, Source};
 
 #[global_allocator]
@@ -33,8 +39,8 @@ fn line(n: usize) -> String {
         id(n),
         n % 24,
         n % 60,
-        n % 50 != 0,
-        n % 7 != 0,
+        !n.is_multiple_of(50),
+        !n.is_multiple_of(7),
     ) + "\n"
 }
 
@@ -88,6 +94,68 @@ fn inventory(bench: &mut Criterion) {
         b.iter(|| {
             let record = records.next().unwrap();
             inventory.put(Source::Api, &record.id, Some(Arc::clone(record)))
+        });
+    });
+    group.finish();
+    judged(bench, &inventory);
+}
+
+/// A device of a connection that stays open, judged for one more request: certificate, list, inventory, ages.
+fn judged(bench: &mut Criterion, inventory: &Inventory) {
+    let now = time::OffsetDateTime::now_utc();
+    let folder = tempfile::tempdir().unwrap();
+    let (key, leaf_key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let mut ca = CertificateParams::default();
+    ca.distinguished_name.push(DnType::CommonName, "bench");
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let root = ca.self_signed(&key).unwrap();
+    let issuer = Issuer::from_params(&ca, &key);
+    let mut leaf = CertificateParams::default();
+    leaf.distinguished_name = rcgen::DistinguishedName::new();
+    leaf.distinguished_name.push(DnType::CommonName, id(1));
+    leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let leaf = leaf.signed_by(&leaf_key, &issuer).unwrap();
+    let list = CertificateRevocationListParams {
+        this_update: now,
+        next_update: now + time::Duration::days(7),
+        crl_number: SerialNumber::from(1),
+        issuing_distribution_point: None,
+        revoked_certs: Vec::new(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    let list = list.signed_by(&issuer).unwrap();
+    let (ca_file, crl_file) = (folder.path().join("ca.pem"), folder.path().join("ca.crl"));
+    std::fs::write(&ca_file, root.pem()).unwrap();
+    std::fs::write(&crl_file, list.pem().unwrap()).unwrap();
+    let authority = Authority {
+        name: "bench".to_owned(),
+        ca: vec![ca_file],
+        grants: DeviceTrust::Issued,
+        crl: vec![crl_file],
+        must_be_recorded: true,
+        ..Authority::default()
+    };
+    let hours = |hours| Some(std::time::Duration::from_hours(hours));
+    let fresh = Freshness { low: hours(48), high: hours(24), allow_stale: false };
+    let limits = EvidenceLimits { crl: fresh, ocsp: fresh, inventory: fresh };
+    let trust = TrustStore::load(&[authority], &[], 1).unwrap().within(limits);
+    let evidence = Evidence::parse(std::slice::from_ref(leaf.der())).unwrap();
+    let now = now.unix_timestamp();
+    inventory.set_as_of(Source::File, Some(now));
+    let first = judge(&evidence, &trust, inventory, &fresh, now);
+    assert_eq!((first.trust, first.record.is_some()), (DeviceTrust::Issued, true), "{first:?}");
+    let mut group = bench.benchmark_group("judge");
+    group.bench_function("unchanged", |b| {
+        b.iter(|| black_box(judge(black_box(&evidence), &trust, inventory, &fresh, now)));
+    });
+    group.bench_function("another device changed", |b| {
+        let mut state = [State::Lost, State::Active].into_iter().cycle();
+        b.iter(|| {
+            let record = Record { state: state.next(), ..Record::new("another") };
+            inventory.put(Source::Api, "another", Some(Arc::new(record)));
+            black_box(judge(black_box(&evidence), &trust, inventory, &fresh, now))
         });
     });
     group.finish();

@@ -6,8 +6,9 @@ use super::crl::Revocation;
 use super::judgement::{Judgement, Presented};
 use super::ocsp::{Asked, Watch};
 use super::trust_store::{Authority, TrustStore};
-use crate::access::{DeviceTrust, Reason, Timestamp};
+use crate::access::{DeviceTrust, Reason, Record, Timestamp};
 use crate::config::{EvidenceLimits, Freshness};
+use crate::inventory::Inventory;
 use arc_swap::ArcSwapOption;
 use rustls::pki_types::CertificateDer;
 use std::sync::Arc;
@@ -29,6 +30,15 @@ pub struct Evidence {
     /// Why the chain counts as none whatever it leads to, where it does.
     refused: Option<Reason>,
     verdict: ArcSwapOption<Verdict>,
+    record: ArcSwapOption<KnownRecord>,
+}
+
+/// What the inventory knew of the device, and when that was.
+#[derive(Debug)]
+struct KnownRecord {
+    epoch: u64,
+    id: Arc<str>,
+    record: Option<Arc<Record>>,
 }
 
 /// What verifying came to, and when that holds.
@@ -77,6 +87,7 @@ impl Evidence {
             intermediates: kept,
             refused,
             verdict: ArcSwapOption::empty(),
+            record: ArcSwapOption::empty(),
         })
     }
 
@@ -84,6 +95,23 @@ impl Evidence {
     #[must_use]
     pub fn key_digest(&self) -> [u8; 32] {
         self.leaf.key_digest
+    }
+
+    /// What the inventory knows of the device that this certificate names: looked up when anything in the
+    /// inventory has changed since.
+    pub(super) fn record(&self, inventory: &Inventory, id: &Arc<str>) -> Option<Arc<Record>> {
+        // Before the look: a change that comes in between is then seen next time.
+        let epoch = inventory.epoch();
+        if let Some(known) = self.record.load().as_ref()
+            && known.epoch == epoch
+            && known.id == *id
+        {
+            return known.record.clone();
+        }
+        let record = inventory.get(id);
+        let known = KnownRecord { epoch, id: Arc::clone(id), record: record.clone() };
+        self.record.store(Some(Arc::new(known)));
+        record
     }
 
     /// Whose certificate this is and how far it is trusted, at `now`.

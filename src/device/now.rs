@@ -18,7 +18,7 @@ pub fn judge(
     let judged = evidence.judge(trust, now);
     match (judged.kind, &judged.id) {
         (Presented::Device, Some(id)) => {
-            let record = inventory.get(id);
+            let record = evidence.record(inventory, id);
             let left = inventory.as_of().map(|since| most.ceiling(since, false, now));
             judged.recorded(record).aged(left.unwrap_or(DeviceTrust::Issued))
         }
