@@ -3,6 +3,7 @@
 //! INVARIANT: rendering never panics and never costs more than the lines it shows, whatever the text
 //! or the span: both are clamped first.
 
+mod causes;
 mod codes;
 mod findings;
 mod github;
@@ -13,6 +14,7 @@ mod render;
 mod report;
 mod sarif;
 
+pub use causes::causes;
 pub use codes::{CODES, Code};
 pub use findings::{Findings, LeftOut, Sorted};
 pub use github::github;

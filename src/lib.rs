@@ -80,6 +80,8 @@ pub mod development_ca;
 pub mod device;
 pub mod device_changes;
 pub mod diagnostic;
+mod fetch;
+mod files;
 pub mod gateway;
 pub mod identity;
 pub mod inventory;

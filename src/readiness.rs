@@ -5,6 +5,7 @@ use crate::admin::{Check, Readiness};
 use crate::audit::Audit;
 use crate::config::Freshness;
 use crate::gateway::Gateway;
+use crate::inventory::sync::DeviceSync;
 use crate::reload::Reloader;
 use crate::snapshot::Snapshot;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ pub(crate) struct Health {
     pub audit: Arc<Audit>,
     pub reloader: Arc<Reloader>,
     pub gateway: Arc<Gateway>,
+    pub sync: Arc<DeviceSync>,
     pub draining: Arc<AtomicBool>,
 }
 
@@ -53,7 +55,13 @@ impl Readiness for Health {
         } else {
             Check::ok("draining")
         };
-        vec![reload, audit, upstreams, certificates, evidence(&snapshot, now), draining]
+        let sync = match self.sync.last_failure() {
+            None => Check::ok("device_sync"),
+            Some(why) => {
+                Check::warning("device_sync", format!("the last pull failed, what was known stays: {why}"))
+            }
+        };
+        vec![reload, audit, upstreams, certificates, evidence(&snapshot, now), sync, draining]
     }
 }
 

@@ -130,6 +130,10 @@ impl Reloader {
         tell_of_shadow(&snapshot);
         publish(&self.metrics, &snapshot, self.gateway.now());
         self.gateway.sessions().set_longest(longest_session(&snapshot));
+        if snapshot.config.sync.is_some() {
+            // Before the first request is decided by it, not when the first pull begins.
+            snapshot.inventory.expect_sync();
+        }
         self.shared.store(Arc::new(snapshot));
         self.watch_also(None);
         // Whoever is under way is judged by the new snapshot at once.

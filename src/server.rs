@@ -1,16 +1,17 @@
 //! Builds everything, owns start and shutdown.
 
 use crate::access::Reason;
-use crate::admin::{self, Admin, Guarding};
+use crate::admin::{self, Admin, By, Guarding};
 use crate::audit::{self, Audit, AuditError, Event, Kind};
 use crate::config::Config;
 use crate::device::Refresher;
-use crate::device_changes::DeviceChanges;
+use crate::device_changes::{DeviceChanges, tell_all};
 use crate::gateway::assertion::{AssertionError, Assertions};
 use crate::gateway::scope::Heart;
 use crate::gateway::tls::{self, Resumption, TlsError};
 use crate::gateway::{Gateway, Parts, listener, redirect};
 use crate::identity::Throttle;
+use crate::inventory::sync::{self, DeviceSync};
 use crate::login::Login;
 use crate::readiness::Health;
 use crate::reload::{self, Reloader};
@@ -222,6 +223,7 @@ struct Started {
     gateway: Arc<Gateway>,
     reloader: Arc<Reloader>,
     devices: Arc<DeviceChanges>,
+    sync: Arc<DeviceSync>,
 }
 
 impl Started {
@@ -264,7 +266,8 @@ impl Started {
             let (shared, sessions, gateway) = &gauges;
             refresh(metrics, shared, sessions, gateway);
         });
-        Ok(Self { state, keys, sessions, login, audit, metrics, gateway, reloader, devices })
+        let sync = device_sync(shared, &gateway, &audit, &config).await;
+        Ok(Self { state, keys, sessions, login, audit, metrics, gateway, reloader, devices, sync })
     }
 
     fn admin(&self, config: &Config, address: SocketAddr, draining: &Arc<AtomicBool>) -> Arc<Admin> {
@@ -272,6 +275,7 @@ impl Started {
             audit: Arc::clone(&self.audit),
             reloader: Arc::clone(&self.reloader),
             gateway: Arc::clone(&self.gateway),
+            sync: Arc::clone(&self.sync),
             draining: Arc::clone(draining),
         };
         Arc::new(Admin {
@@ -300,6 +304,7 @@ impl Started {
             }
         });
         work.spawn(Arc::clone(&self.reloader).watch());
+        work.spawn(Arc::clone(&self.sync).run());
         work.spawn(refresher.run());
         let (sessions, shared, gateway) =
             (Arc::clone(&self.sessions), Arc::clone(shared), Arc::clone(&self.gateway));
@@ -352,6 +357,29 @@ impl Started {
         self.state.close().await;
         tracing::info!("stopped");
     }
+}
+
+/// What asks the device management, once there is one.
+async fn device_sync(
+    shared: &Shared,
+    gateway: &Arc<Gateway>,
+    audit: &Arc<Audit>,
+    config: &Config,
+) -> Arc<DeviceSync> {
+    let (configured, changed, audit) = (Arc::clone(shared), Arc::clone(gateway), Arc::clone(audit));
+    DeviceSync::open(sync::Parts {
+        inventory: Arc::clone(&shared.load().inventory),
+        metrics: Arc::clone(gateway.metrics()),
+        state: config.state.clone(),
+        configured: Box::new(move || configured.load().config.sync.clone()),
+        // Whoever is under way on a device of which something else is known is judged by that at once.
+        changed: Box::new(move |changes| {
+            changed.beat(true);
+            tell_all(&audit, "inventory_pulled", changes, &By::default());
+        }),
+        now: Box::new(|| audit::now().unix_timestamp()),
+    })
+    .await
 }
 
 /// A session that came to its natural end.
@@ -409,6 +437,7 @@ impl Rotation {
 fn refresh(metrics: &Metrics, shared: &Shared, sessions: &Sessions, gateway: &Gateway) {
     let (snapshot, now) = (shared.load(), gateway.now());
     metrics.sessions_active(sessions.active());
+    metrics.inventory_devices(snapshot.inventory.len());
     for upstream in &snapshot.upstreams {
         for (address, healthy) in upstream.health(now) {
             metrics.upstream_healthy(&upstream.name, address, healthy);

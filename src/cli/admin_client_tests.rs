@@ -1,7 +1,7 @@
 //! Tests of the admin client: whom it believes, and what it says where there is nobody.
 
 use super::*;
-use crate::demo::check::causes;
+use crate::diagnostic::causes;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

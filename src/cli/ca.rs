@@ -4,11 +4,11 @@ use super::UNUSABLE;
 use super::demo::quoted;
 use super::policies::{CommandError, Format, json};
 use crate::access::Timestamp;
-use crate::demo::check::causes;
 use crate::development_ca::{
     CaError, DeviceAuthority, DeviceName, Folder, Issued, Listed, Lives, NOT_FOR_PRODUCTION, Order, Revoked,
     Revoking, Serial, is_path,
 };
+use crate::diagnostic::causes;
 use crate::text::date;
 use clap::builder::TypedValueParser as _;
 use clap::builder::{PossibleValuesParser, ValueParser};

@@ -1,7 +1,7 @@
 //! `tiergate check`: what is wrong with a policy, before it is used.
 
 use super::{UNUSABLE, check_rehearsal};
-use crate::demo::check::causes;
+use crate::diagnostic::causes;
 use crate::diagnostic::{CODES, Code, Report, did_you_mean, github, human, json, sarif};
 use crate::inventory::{self, Unread};
 use crate::policy::Known;

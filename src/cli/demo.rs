@@ -2,6 +2,7 @@
 
 use crate::access::Timestamp;
 use crate::demo::{Estate, HOSTS, Options, check, upstream};
+use crate::diagnostic::causes;
 use clap::Args;
 use std::error::Error;
 use std::fmt::Write as _;
@@ -79,7 +80,7 @@ fn run_check(estate: &Estate) -> ExitCode {
         let on_ready = Box::new(move || drop(ready.send(Ok(()))));
         let ended = match crate::server::serve(&config, Some(on_ready)) {
             Ok(()) => "the proxy stopped".to_owned(),
-            Err(error) => check::causes(&error),
+            Err(error) => causes(&error),
         };
         drop(started.send(Err(ended)));
     });
@@ -181,7 +182,7 @@ fn say(text: &str) {
 }
 
 fn fail(error: &dyn Error) -> ExitCode {
-    fail_with(&check::causes(error))
+    fail_with(&causes(error))
 }
 
 fn fail_with(text: &str) -> ExitCode {

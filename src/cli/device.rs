@@ -8,7 +8,7 @@ use super::policies::{CommandError, Format, finish, json as pretty};
 use crate::access::{DeviceTrust, Ownership, State};
 use crate::admin::Comment;
 use crate::audit;
-use crate::demo::check::causes;
+use crate::diagnostic::causes;
 use crate::inventory::MOST_LINE_BYTES;
 use crate::text::name::{DEVICE_ID_RULE, is_device_id};
 use clap::{Args, Subcommand, ValueEnum};

@@ -2,8 +2,8 @@
 
 use super::policies::{CommandError, Format, json};
 use crate::config;
-use crate::demo::check::causes;
 use crate::device::{InspectError, Inspection, Verdict, inspect};
+use crate::diagnostic::causes;
 use crate::diagnostic::render_all;
 use crate::pages::explain;
 use crate::policy_files;

@@ -1,6 +1,6 @@
 //! What the commands of the workbench share: a folder of policies, read and resolved.
 
-use crate::demo::check::causes;
+use crate::diagnostic::causes;
 use crate::diagnostic::{Severity, Source, render_all};
 use crate::policy::{Policy, resolve};
 use crate::policy_files::{self, ReadError};

@@ -4,7 +4,7 @@ use super::UNUSABLE;
 use super::admin_client::{AdminClient, Answer, ClientError};
 use super::policies::Format;
 use crate::admin::Comment;
-use crate::demo::check::causes;
+use crate::diagnostic::causes;
 use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};

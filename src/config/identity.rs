@@ -2,8 +2,8 @@
 
 use super::resolve::Reader;
 use super::{Identity, OidcConfig, Provider, ProviderKind, raw};
-use crate::text::host;
 use crate::text::yaml::{At, Key};
+use crate::text::{host, service_url};
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -133,21 +133,9 @@ impl Reader<'_> {
         }
     }
 
-    /// `https://…`, or plain http on this machine for development. It is compared byte for byte with what
-    /// the provider calls itself, so what a URL parser would read over is a mistake.
+    /// The address of a service, exactly as the provider calls itself.
     fn issuer(&mut self, text: &At<String>) {
-        let loopback = ["http://localhost", "http://127.0.0.1", "http://[::1]"].iter().any(|base| {
-            let rest = text.value.strip_prefix(base);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
-        });
-        let fits = (loopback || text.value.starts_with("https://"))
-            && text.value.bytes().all(|byte| byte > b' ' && byte != 0x7f)
-            && url::Url::parse(&text.value).is_ok_and(|url| {
-                url.query().is_none()
-                    && url.fragment().is_none()
-                    && url.username().is_empty()
-                    && url.password().is_none()
-            });
+        let fits = service_url::parse(&text.value).is_ok_and(|url| url.query().is_none());
         if !fits {
             let label = "`https://` and a host, exactly as the provider's `issuer`; http on loopback only";
             self.error("C0103", text.span.clone(), format!("`{}` is not an issuer", text.value), label);

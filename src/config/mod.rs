@@ -1,5 +1,6 @@
 //! `tiergate.yaml`: how tiergate runs. From text to a typed [`Config`].
 
+mod at_most;
 mod authority;
 mod evidence;
 mod identity;
@@ -8,19 +9,23 @@ mod raw;
 mod rehearsal;
 mod resolve;
 mod schema;
+mod sync;
 mod upstreams;
 
+pub use at_most::AtMost;
 pub use authority::{Authority, Identities, IdentityKind, Ocsp, RequiredExtension, is_responder};
 pub use evidence::{EvidenceLimits, Freshness};
-pub use rehearsal::{MostDenied, ReloadGuard, ShadowConfig};
+pub use rehearsal::{ReloadGuard, ShadowConfig};
 pub use resolve::{policies_folder, resolve};
 pub use schema::schema;
+pub use sync::{FieldMap, Paging, Pointer, Reading, SyncConfig, SyncCredentials};
 pub use upstreams::TEMPLATE_FIELDS;
 
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -71,6 +76,8 @@ pub struct Config {
     pub evidence: EvidenceLimits,
     /// What is known of each device.
     pub inventory_file: Option<PathBuf>,
+    /// The device management whose list of devices is pulled into the inventory.
+    pub sync: Option<Arc<SyncConfig>>,
     /// Whose workload certificates are believed.
     pub trust_domains: Vec<TrustDomain>,
     /// Who signs people in.

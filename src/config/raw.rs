@@ -2,14 +2,15 @@
 //! every value has its place. What is said of a key here is what editors show.
 
 use super::schema::{
-    AdminToken, Grants, Headers, HostOrAddress, Hsts, IdentityPlace, Issuer, LogFormat, MostDenied, Ocsp,
-    OnFailed, ProviderType, Recorded, ResponderUrl, Socket, TlsVersion, UpstreamAddress, UpstreamHost,
+    AdminToken, AtMost, Grants, Headers, HostOrAddress, Hsts, IdentityPlace, Issuer, JsonPointer, LogFormat,
+    Meanings, Ocsp, OnFailed, ProviderType, Recorded, ResponderUrl, ServiceUrl, Socket, SyncPreset,
+    TlsVersion, UpstreamAddress, UpstreamHost,
 };
 use crate::text::schema::{
     Count, Duration, End, FilePath, Flag, Host, Name, Network, ObjectIdentifier, Text, TrustDomainName,
     Version,
 };
-use crate::text::yaml::{At, Entries, Key, OneOrMany};
+use crate::text::yaml::{At, Entries, Key, One, OneOrMany};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor, value};
@@ -18,6 +19,9 @@ use std::fmt;
 
 /// One text or a list of them.
 pub(super) type Texts = Key<OneOrMany<At<String>>>;
+
+/// One or more places where a value may be.
+pub(super) type Readings = Key<OneOrMany<At<Reading>>>;
 
 macro_rules! mirror {
     ($($(#[$about:meta])* $name:ident { $($(#[$field_about:meta])* $field:ident: $type:ty,)* })+) => {
@@ -123,6 +127,8 @@ mirror! {
         inventory: Key<Inventory>,
         /// How old what is known of devices may be.
         evidence: Key<Evidence>,
+        /// The device management whose list of devices is pulled into the inventory. Default: none.
+        sync: Key<DeviceSync>,
     }
     /// How old what is known of devices may be, for each source.
     #[schemars(extend("minProperties" = 1))]
@@ -154,6 +160,94 @@ mirror! {
         /// For resources of tier high, at most what `low` says. Default: what `low` says.
         #[schemars(with = "Duration")]
         high: Key<String>,
+    }
+    /// A device management whose list of devices is pulled into the inventory.
+    #[schemars(extend("required" = ["url"]), extend("allOf" = super::schema::ways_to_sync()))]
+    DeviceSync {
+        /// `fleet`, `jamf` or `intune`: how its list is asked for and read. Default: none, so that `items`,
+        /// `next` and `map` say it.
+        #[schemars(with = "SyncPreset")]
+        preset: Key<String>,
+        /// With a preset the server, such as `https://fleet.corp.example`; without one the list itself. https,
+        /// or http on loopback. A query is sent along.
+        #[schemars(with = "ServiceUrl")]
+        url: Key<String>,
+        /// Where the bearer token is kept, read at each pull.
+        token: Key<Secret>,
+        /// Instead of `token`: how a token is asked for at each pull (OAuth 2.0, RFC 6749 §4.4).
+        client_credentials: Key<ClientCredentials>,
+        /// From one pull to the next, a tenth more or less; at least 1m, or 1s on loopback. Default: 15m.
+        #[schemars(with = "Duration")]
+        interval: Key<String>,
+        /// For each answer, from the first byte sent to the last received; at most 10m. Default: 30s.
+        #[schemars(with = "Duration")]
+        timeout: Key<String>,
+        /// PEM authorities for its TLS, beside the platform's.
+        #[schemars(with = "FilePath")]
+        ca: Key<String>,
+        /// Without a preset: where in an answer the list of devices is, a JSON Pointer. Default: the answer is
+        /// the list.
+        #[schemars(with = "JsonPointer")]
+        items: Key<String>,
+        /// Without a preset: where in an answer the address of the next page is, a JSON Pointer. Default: there
+        /// is one page.
+        #[schemars(with = "JsonPointer")]
+        next: Key<String>,
+        /// The most devices that a pull may miss of those that the last one knew: a share, such as 50%, or a
+        /// number. One that misses more, or has none at all, is refused; 100% refuses none. Default: 50%.
+        #[schemars(with = "AtMost")]
+        max_drop: Key<String>,
+        /// Where in a device's JSON its record is found. With a preset, what is stated here counts instead of
+        /// the preset's.
+        map: Key<SyncMap>,
+    }
+    /// How a token is asked for.
+    #[schemars(extend("required" = ["token_url", "client_id", "client_secret"]))]
+    ClientCredentials {
+        /// The token endpoint: https, or http on loopback.
+        #[schemars(with = "ServiceUrl")]
+        token_url: Key<String>,
+        /// The id of the client.
+        #[schemars(with = "Text")]
+        client_id: Key<String>,
+        /// Where the secret of the client is kept, read at each pull.
+        client_secret: Key<Secret>,
+        /// Its scope, such as `https://graph.microsoft.com/.default`. Default: none is sent.
+        #[schemars(with = "Text")]
+        scope: Key<String>,
+    }
+    /// Where in a device's JSON its record is found: each a JSON Pointer, or `{ at: …, values: … }`, or several
+    /// of them, of which the first that is there counts.
+    #[schemars(extend("minProperties" = 1))]
+    SyncMap {
+        /// Its identity, as its certificate names it.
+        id: Readings,
+        /// A user name or an e-mail address.
+        owner: Readings,
+        /// Its operating system.
+        platform: Readings,
+        /// The version of that.
+        os_version: Readings,
+        /// When the management last heard of it.
+        last_checkin: Readings,
+        /// `corporate` or `personal`.
+        ownership: Readings,
+        /// `active`, `quarantined`, `retired` or `lost`.
+        state: Readings,
+        /// The most that it is trusted: `issued`, `enrolled` or `none`.
+        trust: Readings,
+        /// What holds for it, by the names that policies use.
+        posture: Key<Entries<OneOrMany<At<Reading>>>>,
+    }
+    /// Where a value is, and what it means.
+    #[schemars(extend("required" = ["at", "values"]))]
+    ReadAt {
+        /// A JSON Pointer into the device's JSON.
+        #[schemars(with = "JsonPointer")]
+        at: Key<String>,
+        /// What each value means. One that is not listed says nothing.
+        #[schemars(with = "Meanings")]
+        values: Key<Entries<String>>,
     }
     /// What is known of each device.
     #[schemars(extend("required" = ["file"]))]
@@ -379,7 +473,7 @@ mirror! {
     ReloadGuard {
         /// The most active sessions that a reload may shut out: a share, such as 5%, or a number. Default: no
         /// limit.
-        #[schemars(with = "MostDenied")]
+        #[schemars(with = "AtMost")]
         max_sessions_denied: Key<String>,
         /// One or more groups of the policy of whom a reload may shut out nobody. Default: none.
         #[schemars(with = "OneOrMany<Text>")]
@@ -536,6 +630,51 @@ impl JsonSchema for RequiredExtension {
         let (any, holding) =
             (generator.subschema_for::<ObjectIdentifier>(), generator.subschema_for::<ExtensionKeys>());
         json_schema!({ "anyOf": [any, holding] })
+    }
+}
+
+/// Where a value is: a JSON Pointer, or a mapping that also says what it means.
+#[derive(Debug)]
+pub(super) enum Reading {
+    At(String),
+    Mapped(ReadAt),
+}
+
+impl One for Reading {
+    fn from_text<E: Error>(text: &str) -> Result<Self, E> {
+        Ok(Self::At(text.to_owned()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Reading {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Reading;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON Pointer such as `/serial`, or `{ at: …, values: … }`")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Reading, E> {
+                Ok(Reading::At(text.to_owned()))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Reading, A::Error> {
+                ReadAt::deserialize(value::MapAccessDeserializer::new(map)).map(Reading::Mapped)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl JsonSchema for Reading {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Reading".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let pointer = generator.subschema_for::<JsonPointer>();
+        json_schema!({ "anyOf": [pointer, generator.subschema_for::<ReadAt>()] })
     }
 }
 

@@ -1,12 +1,13 @@
 //! How a change of policy is rehearsed and guarded: the policy in shadow, and what no reload may do
 //! to people who are at work.
 
+use super::at_most::AtMost;
 use super::resolve::Reader;
 use super::{Config, raw};
 use crate::access::Timestamp;
 use crate::diagnostic::{Diagnostic, Severity, did_you_mean};
 use crate::text::date;
-use crate::text::yaml::{At, Key};
+use crate::text::yaml::At;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -23,40 +24,9 @@ pub struct ShadowConfig {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ReloadGuard {
     /// The most active sessions that it may shut out.
-    pub most: Option<MostDenied>,
+    pub most: Option<AtMost>,
     /// Groups of the policy of whom it may shut out nobody.
     pub protect: Vec<At<String>>,
-}
-
-/// So many sessions, or so many of a hundred.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum MostDenied {
-    /// Of every hundred that are active, at most 100.
-    Percent(u8),
-    /// This many.
-    Sessions(usize),
-}
-
-impl MostDenied {
-    /// Whether so many of these sessions are more than may be shut out.
-    #[must_use]
-    pub fn is_exceeded(self, denied: usize, active: usize) -> bool {
-        match self {
-            Self::Percent(percent) => {
-                denied.saturating_mul(100) > active.saturating_mul(usize::from(percent))
-            }
-            Self::Sessions(most) => denied > most,
-        }
-    }
-}
-
-impl std::fmt::Display for MostDenied {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Percent(percent) => write!(f, "{percent}%"),
-            Self::Sessions(most) => write!(f, "{most}"),
-        }
-    }
 }
 
 impl Reader<'_> {
@@ -81,7 +51,7 @@ impl Reader<'_> {
             let label = "state `max_sessions_denied`, `protect` or both";
             self.error("Y0105", guard.span, "`reload_guard` guards nothing", label);
         }
-        let most = self.most_denied(max_sessions_denied);
+        let most = max_sessions_denied.0.and_then(|text| self.at_most(&text, "sessions"));
         let protect = self.texts(protect, "protect");
         let mut seen = HashMap::new();
         for group in &protect {
@@ -89,24 +59,6 @@ impl Reader<'_> {
         }
         ReloadGuard { most, protect }
     }
-
-    fn most_denied(&mut self, key: Key<String>) -> Option<MostDenied> {
-        let At { value, span } = key.0?;
-        let most = match value.strip_suffix('%') {
-            Some(percent) => whole(percent).filter(|percent: &u8| *percent <= 100).map(MostDenied::Percent),
-            None => whole(&value).map(MostDenied::Sessions),
-        };
-        if most.is_none() {
-            let message = format!("`{value}` is not a number of sessions");
-            self.error("C0109", span, message, "write `0%` to `100%`, or a whole number");
-        }
-        most
-    }
-}
-
-/// A number of digits only.
-fn whole<N: std::str::FromStr>(text: &str) -> Option<N> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 impl Config {
@@ -155,10 +107,10 @@ mod tests {
     #[test]
     fn a_guard_is_a_share_or_a_number_and_groups() {
         for (line, want) in [
-            ("reload_guard: { max_sessions_denied: 5% }", Ok((Some(MostDenied::Percent(5)), 0))),
-            ("reload_guard: { max_sessions_denied: 0% }", Ok((Some(MostDenied::Percent(0)), 0))),
-            ("reload_guard: { max_sessions_denied: 100% }", Ok((Some(MostDenied::Percent(100)), 0))),
-            ("reload_guard: { max_sessions_denied: 20 }", Ok((Some(MostDenied::Sessions(20)), 0))),
+            ("reload_guard: { max_sessions_denied: 5% }", Ok((Some(AtMost::Percent(5)), 0))),
+            ("reload_guard: { max_sessions_denied: 0% }", Ok((Some(AtMost::Percent(0)), 0))),
+            ("reload_guard: { max_sessions_denied: 100% }", Ok((Some(AtMost::Percent(100)), 0))),
+            ("reload_guard: { max_sessions_denied: 20 }", Ok((Some(AtMost::Number(20)), 0))),
             ("reload_guard: { protect: [finance, admins] }", Ok((None, 2))),
             ("reload_guard: { protect: finance }", Ok((None, 1))),
             ("reload_guard: { max_sessions_denied: 101% }", Err("C0109")),
@@ -180,22 +132,6 @@ mod tests {
                 }
                 Err(code) => assert_eq!(codes(&text), [code], "{line}"),
             }
-        }
-    }
-
-    #[test]
-    fn a_share_is_exceeded_by_one_more_than_it() {
-        for (most, denied, active, want) in [
-            (MostDenied::Percent(5), 5, 100, false),
-            (MostDenied::Percent(5), 6, 100, true),
-            (MostDenied::Percent(5), 1, 19, true),
-            (MostDenied::Percent(5), 0, 0, false),
-            (MostDenied::Percent(0), 1, 1_000_000, true),
-            (MostDenied::Percent(100), 7, 7, false),
-            (MostDenied::Sessions(2), 2, 2, false),
-            (MostDenied::Sessions(2), 3, 1000, true),
-        ] {
-            assert_eq!(most.is_exceeded(denied, active), want, "{denied} of {active} by {most}");
         }
     }
 

@@ -8,6 +8,7 @@ use crate::text::yaml::{self, At, Key};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The folder with the policies, where the file does not say.
@@ -82,13 +83,14 @@ impl Reader<'_> {
         self.version(version);
         let listen = self.needed(listen, "listen", 0..0).map(|listen| self.listen(listen));
         let tls = self.needed(tls, "tls", 0..0).map(|tls| self.tls(tls));
-        let raw::Devices { authorities, inventory, evidence } =
+        let raw::Devices { authorities, inventory, evidence, sync } =
             devices.0.map(|devices| devices.value).unwrap_or_default();
         let authorities = self.authorities(authorities);
         let inventory_file = inventory.0.and_then(|At { value: raw::Inventory { file }, span }| {
             self.needed(file, "file", span).map(|file| self.path(&file))
         });
-        let evidence = self.evidence(evidence);
+        let mut evidence = self.evidence(evidence);
+        let sync = sync.0.and_then(|sync| self.sync(sync, &mut evidence.inventory)).map(Arc::new);
         let trust_domains =
             workloads.0.map_or_else(Vec::new, |workloads| self.trust_domains(workloads.value));
         let identity = self.needed(identity, "identity", 0..0).map(|identity| self.identity(identity));
@@ -112,6 +114,7 @@ impl Reader<'_> {
             authorities,
             inventory_file,
             evidence,
+            sync,
             trust_domains,
             identity: identity?,
             sessions,

@@ -4,6 +4,7 @@ use super::authority::IdentityKind;
 use super::raw;
 use super::upstreams::TEMPLATE_FIELDS;
 use crate::text::schema::{IPV4, IPV6, PORT, SCALAR, bounded, host, kinds, scalar, text, words};
+use crate::text::service_url::ServiceUrlError;
 use crate::text::yaml;
 use schemars::json_schema;
 use serde_json::{Value, json};
@@ -16,6 +17,9 @@ pub fn schema() -> String {
 
 const ISSUER: &str =
     "^(https://|http://(localhost|127\\.0\\.0\\.1|\\[::1\\])(?![^:/]))[^?#\\x00-\\x20\\x7f]*$";
+const SERVICE_URL: &str =
+    "^(https://|http://(localhost|127\\.0\\.0\\.1|\\[::1\\])(?![^:/]))[^#\\x00-\\x20\\x7f]*$";
+const POINTER_RULE: &str = "write a JSON Pointer, such as `/hardware/serialNumber`";
 const ISSUER_RULE: &str = "write `https://` and a host, exactly as the provider does; http on loopback only";
 const SOCKET_RULE: &str = "write an IP address and a port, such as `0.0.0.0:443`";
 const ADDRESS_RULE: &str = "write `host:port`; for https add `tls: true`";
@@ -69,8 +73,20 @@ kinds! {
         "additionalProperties": bounded(scalar(&template(), TEMPLATE_RULE), 1024),
         "minProperties": 1,
     });
-    /// A share or a number of sessions.
-    MostDenied => scalar("^(0*(100|[0-9]{1,2})%|[0-9]+)$", "write `0%` to `100%`, or a whole number");
+    /// A share or a number.
+    AtMost => scalar("^(0*(100|[0-9]{1,2})%|[0-9]+)$", "write `0%` to `100%`, or a whole number");
+    /// A device management whose list is known.
+    SyncPreset => words(&["fleet", "jamf", "intune"]);
+    /// The address of a service.
+    ServiceUrl => text(SERVICE_URL, ServiceUrlError.to_string().as_str());
+    /// A JSON Pointer (RFC 6901).
+    JsonPointer => text("^(/([^/~]|~[01])*)+$", POINTER_RULE);
+    /// What values of somebody else's mean.
+    Meanings => json_schema!({
+        "type": "object",
+        "additionalProperties": { "type": SCALAR, "minLength": 1 },
+        "minProperties": 1,
+    });
     /// How logs are written.
     LogFormat => words(&["text", "json"]);
 }
@@ -109,5 +125,17 @@ pub(super) fn keys_of_types() -> Value {
     json!([
         { "if": when("local"), "then": then(&["users"], &OIDC_ONLY, &["scim"]) },
         { "if": when("oidc"), "then": then(&["issuer", "client_id"], &["users"], &["scim", "local"]) },
+    ])
+}
+
+/// One way to prove who asks; and either a preset, or what it would say.
+pub(super) fn ways_to_sync() -> Value {
+    json!([
+        { "oneOf": [{ "required": ["token"] }, { "required": ["client_credentials"] }] },
+        {
+            "if": { "required": ["preset"] },
+            "then": { "properties": { "items": false, "next": false } },
+            "else": { "required": ["map"], "properties": { "map": { "required": ["id"] } } },
+        },
     ])
 }

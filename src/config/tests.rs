@@ -37,6 +37,7 @@ fn what_is_left_out_has_a_default() {
         authorities,
         evidence,
         inventory_file,
+        sync,
         trust_domains,
         identity,
         sessions,
@@ -58,7 +59,7 @@ fn what_is_left_out_has_a_default() {
     assert!(
         authorities.is_empty() && trust_domains.is_empty() && upstreams.is_empty() && admin_token.is_none()
     );
-    assert_eq!(evidence, EvidenceLimits::default());
+    assert_eq!((evidence, sync), (EvidenceLimits::default(), None));
     assert_eq!(identity.providers[0].title, "local");
     assert_eq!(sessions.max_age, Duration::from_hours(12));
     assert_eq!(sessions.idle_timeout, Duration::from_mins(30));

@@ -3,6 +3,7 @@
 use super::browser::{Browser, BrowserError, Credentials};
 use super::estate::{Estate, EstateError, HOSTS, LOGIN_HOST};
 use crate::access::{DeviceTrust, Tier};
+use crate::diagnostic::causes;
 use reqwest::tls::Version;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -146,17 +147,6 @@ async fn visit(browser: &mut Browser, url: &Url) -> Result<u16, String> {
         }
     }
     Ok(page.status.as_u16())
-}
-
-/// An error with its causes, on one line.
-pub(crate) fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// The rows as a table, one line each, and what differs from the rule below it.

@@ -3,7 +3,7 @@
 use super::pki::Pki;
 use crate::access::{Tier, Timestamp};
 use crate::development_ca::CaError;
-use crate::development_ca::files::{self, Readers};
+use crate::files::{self, Readers};
 use crate::identity::users_file::{self, NewUser};
 use crate::{config, policy};
 use std::fmt::Write as _;

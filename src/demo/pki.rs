@@ -3,10 +3,10 @@
 //! Invariant: what was revoked stays so, also where `tiergate ca` did it, for as long as its authority.
 
 use crate::access::Timestamp;
-use crate::development_ca::files::{self, Readers};
 use crate::development_ca::{
     BACKDATE, CaError, DAY, DeviceAuthority, Folder, Leaf, Pair, Purpose, RevocationList, Root, Serial,
 };
+use crate::files::{self, Readers};
 use rcgen::RevocationReason;
 use std::path::{Path, PathBuf};
 

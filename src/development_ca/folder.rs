@@ -2,8 +2,8 @@
 
 use super::CaError;
 use super::certificate::Made;
-use super::files::{self, Readers};
 use super::pair::Pair;
+use crate::files::{self, Readers};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -8,7 +8,6 @@
 mod certificate;
 mod device_authority;
 mod device_name;
-pub(crate) mod files;
 mod folder;
 mod operations;
 mod pair;

@@ -1,11 +1,11 @@
 //! What `tiergate ca` does in a folder: make the authorities, issue, revoke, renew the lists.
 
 use super::certificate::{BACKDATE, DAY, Made};
-use super::files::{self, Readers};
 use super::{
     CaError, DeviceAuthority, DeviceName, Folder, Leaf, Pair, Purpose, RevocationList, Root, Serial,
 };
 use crate::access::Timestamp;
+use crate::files::{self, Readers};
 use std::path::PathBuf;
 
 /// For how many days what is made is good.

@@ -2,8 +2,8 @@
 //!
 //! Invariant: the document's `issuer` is the configured one, byte for byte.
 
-use super::fetch::{FetchError, Fetcher};
 use super::jwks::ALGORITHMS;
+use crate::fetch::{FetchError, Fetcher};
 use arc_swap::ArcSwapOption;
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;

@@ -4,8 +4,8 @@
 
 use super::claims::Claims;
 use super::discovery::Metadata;
-use super::fetch::FetchError;
 use super::oidc::{OidcError, OidcProvider, has_email, shown};
+use crate::fetch::{FetchError, Reply};
 use reqwest::{StatusCode, header};
 use serde::Deserialize;
 use url::form_urlencoded::byte_serialize;
@@ -50,7 +50,8 @@ impl OidcProvider {
                 request = request.basic_auth(encode(client_id), Some(encode(secret.expose())));
             }
         }
-        let (status, body) = self.fetcher.send(request.form(&form)).await.map_err(OidcError::Token)?;
+        let Reply { status, body, .. } =
+            self.fetcher.send(request.form(&form)).await.map_err(OidcError::Token)?;
         if !status.is_success() {
             return Err(match serde_json::from_slice::<Refusal>(&body) {
                 Ok(refusal) if status.is_client_error() => OidcError::TokenRefused(shown(&refusal.error)),
@@ -77,7 +78,7 @@ impl OidcProvider {
             .map_err(|_| OidcError::UserInfo(FetchError::NotJson))?;
         bearer.set_sensitive(true);
         let request = self.fetcher.get(url.clone()).header(header::AUTHORIZATION, bearer);
-        let (status, body) = self.fetcher.send(request).await.map_err(OidcError::UserInfo)?;
+        let Reply { status, body, .. } = self.fetcher.send(request).await.map_err(OidcError::UserInfo)?;
         if status != StatusCode::OK {
             return Err(OidcError::UserInfo(FetchError::Status(status.as_u16())));
         }

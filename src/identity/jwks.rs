@@ -5,9 +5,9 @@
 //! looked at; keys that could not be refreshed for a day are not believed.
 
 use super::claims::Claims;
-use super::fetch::{FetchError, Fetcher};
 use super::roca;
 use crate::access::Timestamp;
+use crate::fetch::{FetchError, Fetcher};
 use arc_swap::ArcSwapOption;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};

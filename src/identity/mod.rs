@@ -8,7 +8,6 @@ pub mod bearer;
 mod claims;
 mod discovery;
 mod exchange;
-mod fetch;
 mod id_token;
 mod jwks;
 pub mod local;

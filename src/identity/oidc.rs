@@ -7,11 +7,11 @@
 use super::Identified;
 use super::claims::{Claims, GroupsError};
 use super::discovery::{Discovery, DiscoveryError, Metadata};
-use super::fetch::{FetchError, Fetcher};
 use super::id_token::{self, ClaimError, Expected};
 use super::jwks::{self, Jwks, JwtError, Key};
 use crate::access::Timestamp;
 use crate::config::{OidcConfig, Secret};
+use crate::fetch::{FetchError, Fetcher};
 use aws_lc_rs::{constant_time, digest, rand};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::Header;

@@ -1,19 +1,19 @@
 //! A provider's secret, authorities and client, from its configuration.
 
 use super::discovery::Discovery;
-use super::fetch::Fetcher;
 use super::jwks::Jwks;
 use super::oidc::OidcProvider;
 use super::whole_file;
 use crate::config::{OidcConfig, Secret, SecretSource};
 use crate::diagnostic::Diagnostic;
+use crate::fetch::credentials::{self, AuthoritiesError, SecretError};
+use crate::fetch::{Bounds, Fetcher};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// Bytes of a secret.
-const MAX_SECRET: usize = 4096;
-/// Bytes of a PEM file with authorities.
-const MAX_CA_FILE: usize = 1024 * 1024;
+/// What bounds each answer of a provider: somebody waits for it.
+const BOUNDS: Bounds = Bounds { time: Duration::from_secs(5), bytes: 1024 * 1024 };
 
 impl OidcProvider {
     /// Reads the secret and the authorities; `before` is kept where nothing changed.
@@ -37,7 +37,7 @@ impl OidcProvider {
             );
             mistakes.push(whole_file("I0206", Path::new(""), message));
         }
-        let fetcher = Fetcher::new(config, authorities.as_deref())
+        let fetcher = Fetcher::new(&config.issuer, authorities.as_deref(), BOUNDS)
             .map_err(|error| {
                 let path = config.ca.as_deref().unwrap_or(Path::new(""));
                 mistakes.push(whole_file("I0205", path, format!("provider `{name}`: {error}")));
@@ -62,44 +62,34 @@ impl OidcProvider {
 }
 
 fn read_secret(name: &str, source: &SecretSource) -> Result<Secret, Diagnostic> {
-    let (path, text) = match source {
-        SecretSource::File(path) => {
-            (path.as_path(), std::fs::read_to_string(path).map_err(|error| error.to_string()))
-        }
-        SecretSource::Env(variable) => (
-            Path::new(""),
-            std::env::var(variable).map_err(|_| format!("`{variable}` is not set in the environment")),
-        ),
+    let path = match source {
+        SecretSource::File(path) => path.as_path(),
+        SecretSource::Env(_) => Path::new(""),
     };
-    let text = text.map_err(|why| {
-        whole_file("I0201", path, format!("cannot read the client secret of provider `{name}`: {why}"))
-    })?;
-    let secret = Secret::new(&text);
-    if secret.expose().is_empty() || secret.expose().len() > MAX_SECRET {
-        return Err(whole_file(
-            "I0202",
-            path,
-            format!("the client secret of provider `{name}` is empty or too long"),
-        ));
-    }
-    Ok(secret)
+    credentials::secret(source).map_err(|error| match error {
+        SecretError::Unreadable(why) => {
+            whole_file("I0201", path, format!("cannot read the client secret of provider `{name}`: {why}"))
+        }
+        SecretError::Unfit => {
+            whole_file("I0202", path, format!("the client secret of provider `{name}` is empty or too long"))
+        }
+    })
 }
 
 fn read_authorities(path: &Path) -> Result<Vec<u8>, Diagnostic> {
-    let pem = std::fs::read(path)
-        .map_err(|error| whole_file("I0203", path, format!("cannot read the authorities: {error}")))?;
-    let certificates = pem.len() <= MAX_CA_FILE
-        && reqwest::Certificate::from_pem_bundle(&pem).is_ok_and(|certificates| !certificates.is_empty());
-    if certificates {
-        Ok(pem)
-    } else {
-        Err(whole_file("I0204", path, "the file has no PEM certificates, or more than are read".to_owned()))
-    }
+    credentials::authorities(path).map_err(|error| match error {
+        AuthoritiesError::Unreadable(why) => {
+            whole_file("I0203", path, format!("cannot read the authorities: {why}"))
+        }
+        AuthoritiesError::Unfit => {
+            whole_file("I0204", path, "the file has no PEM certificates, or more than are read".to_owned())
+        }
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::fetch::tests::config;
+    use super::super::tampering::config;
     use super::*;
 
     fn codes(config: &OidcConfig) -> String {

@@ -15,6 +15,7 @@ mod key;
 mod lines;
 mod merge;
 mod store;
+pub mod sync;
 
 pub use file::{FileRecords, Unread, read};
 pub use form::{Facts, Form, FormError, KEYS, MOST_NOTES, Written, from_json, from_json_of, patched};

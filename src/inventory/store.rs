@@ -6,7 +6,7 @@ use super::merge::merged;
 use crate::access::{Record, Timestamp};
 use std::borrow::Borrow;
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Bound;
 use std::sync::atomic::{self, AtomicI64, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,6 +36,9 @@ impl Source {
         }
     }
 }
+
+/// So long ago that it is too old for everything.
+const NEVER: Timestamp = 1;
 
 /// A record that is found and ordered by its id.
 #[derive(Clone, Debug)]
@@ -129,6 +132,14 @@ impl Inventory {
         of.store(at.unwrap_or(0), atomic::Ordering::Relaxed);
     }
 
+    /// A device management is asked from now on. What it says is too old for everything, until it has said
+    /// something.
+    pub fn expect_sync(&self) {
+        // Where it was asked before, the inventory is as old as it is.
+        let _asked_before =
+            self.synced.compare_exchange(0, NEVER, atomic::Ordering::Relaxed, atomic::Ordering::Relaxed);
+    }
+
     /// Another number whenever something was changed.
     #[must_use]
     pub fn epoch(&self) -> u64 {
@@ -207,6 +218,14 @@ impl Inventory {
             self.epoch.fetch_add(1, atomic::Ordering::Release);
         }
         changed
+    }
+
+    /// How many of the devices of a source are not among these, and how many it has.
+    #[must_use]
+    pub fn would_drop(&self, source: Source, these: &HashSet<&str>) -> (usize, usize) {
+        let said = self.lock();
+        let Some(records) = said.get(&source) else { return (0, 0) };
+        (records.iter().filter(|record| !these.contains(&*record.0.id)).count(), records.len())
     }
 
     /// Brings what is known of a device up to date with what is said of it.

@@ -65,6 +65,7 @@ impl Fingerprint {
                 secret.into_iter().chain(oidc.ca.clone()).collect()
             }
         }));
+        files.extend(config.sync.iter().flat_map(|sync| sync.files().cloned()));
         for upstream in config.upstreams.values() {
             let Some(tls) = &upstream.tls else { continue };
             files.extend(tls.ca.clone());

@@ -87,6 +87,19 @@ pub enum EvidenceSource {
     Jwks,
 }
 
+/// How a pull of the device management ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SyncResult {
+    /// Something else is known of a device.
+    Changed,
+    /// Everything is as it was.
+    Unchanged,
+    /// The list could not be had or read.
+    Failed,
+    /// There was a list, and it is not believed.
+    Refused,
+}
+
 type Hook = Box<dyn Fn(&Metrics) + Send + Sync>;
 
 /// Every metric. One value a process, shared.
@@ -108,6 +121,8 @@ pub struct Metrics {
     generation: IntGauge,
     certificates: Series<2>,
     evidence: Series<1>,
+    syncs: IntCounterVec,
+    devices: IntGauge,
     pub(crate) audit_events: IntCounter,
     pub(crate) audit_queue: IntGauge,
     pub(crate) audit_failures: IntCounter,
@@ -178,6 +193,12 @@ impl Metrics {
                 "Age of the oldest evidence of each source.",
                 ["source"],
             )?,
+            syncs: make.counters(
+                "tiergate_inventory_sync_total",
+                "Pulls of the device management's list, by result.",
+                &["result"],
+            )?,
+            devices: make.gauge("tiergate_inventory_devices", "Devices that the inventory knows.")?,
             audit_events: make.counter("tiergate_audit_events_total", "Audit events written.")?,
             audit_queue: make.gauge("tiergate_audit_queue_length", "Audit events that wait to be written.")?,
             audit_failures: make.counter(
@@ -340,6 +361,22 @@ impl Metrics {
             };
             ([source], age.as_secs_f64())
         }));
+    }
+
+    /// A pull of the device management's list is over.
+    pub fn synced(&self, result: SyncResult) {
+        let result = match result {
+            SyncResult::Changed => "changed",
+            SyncResult::Unchanged => "unchanged",
+            SyncResult::Failed => "failed",
+            SyncResult::Refused => "refused",
+        };
+        self.syncs.with_label_values(&[result]).inc();
+    }
+
+    /// How many devices the inventory knows.
+    pub fn inventory_devices(&self, devices: usize) {
+        self.devices.set(i64::try_from(devices).unwrap_or(i64::MAX));
     }
 
     /// A connection was ended because of a revocation, this long after it.

@@ -38,6 +38,10 @@ fn busy() -> Metrics {
     metrics.reload_succeeded(3, 1_700_000_000);
     metrics.certificates([("server", "wiki", 1_800_000_000), ("authority", "mdm", 1_900_000_000)]);
     metrics.evidence_ages([(EvidenceSource::Crl, MILLISECOND), (EvidenceSource::Jwks, MILLISECOND)]);
+    for result in [SyncResult::Changed, SyncResult::Unchanged, SyncResult::Failed, SyncResult::Refused] {
+        metrics.synced(result);
+    }
+    metrics.inventory_devices(12);
     metrics.revocation_enforced(MILLISECOND);
     metrics.sessions_active(7);
     metrics.audit_events.inc();
@@ -70,6 +74,8 @@ fn every_metric_of_the_contract_is_rendered() {
         "tiergate_policy_generation 3",
         "tiergate_certificate_expiry_timestamp_seconds{kind=\"server\",name=\"wiki\"} 1800000000",
         "tiergate_evidence_age_seconds{source=\"crl\"} 0.001",
+        "tiergate_inventory_sync_total{result=\"refused\"} 1",
+        "tiergate_inventory_devices 12",
         "tiergate_audit_events_total 1",
         "tiergate_audit_queue_length 0",
         "tiergate_audit_failures_total 0",

@@ -10,6 +10,7 @@ mod resource;
 mod series;
 
 pub use metrics::{
-    Active, EvidenceSource, Handshake, HandshakeResult, LoginResult, Metrics, MetricsError, TlsVersion,
+    Active, EvidenceSource, Handshake, HandshakeResult, LoginResult, Metrics, MetricsError, SyncResult,
+    TlsVersion,
 };
 pub use resource::{Decided, ResourceMetrics, UpstreamMetrics};

@@ -11,5 +11,6 @@ pub mod name;
 pub mod oid;
 pub mod prefix;
 pub mod schema;
+pub mod service_url;
 pub mod version;
 pub mod yaml;

@@ -144,6 +144,65 @@ fn schema_and_parser_agree_about_what_is_added_to_a_configuration() {
         ("devices: { inventory: {} }", Bad("Y0105")),
         ("devices: { inventory: a }", Bad("Y0104")),
         ("devices: { inventory: { files: a } }", Bad("Y0102")),
+        ("devices: { sync: { preset: fleet, url: 'https://fleet.example', token: { file: t } } }", Good),
+        (
+            "devices: { sync: { preset: intune, url: 'https://graph.example/?$top=5', interval: 15m, timeout: 1m, max_drop: 30%, ca: a.pem, client_credentials: { token_url: 'https://idp.example/token', client_id: 7, client_secret: { env: S }, scope: read } } }",
+            Good,
+        ),
+        (
+            "devices: { sync: { url: 'http://[::1]:80/list', token: { file: t }, items: /a~1b, next: '/@x', map: { id: [/id, { at: /x, values: { 'On (personal)': personal, 1: true } }], posture: { ok: /ok } } } }",
+            Good,
+        ),
+        ("devices: { sync: { preset: jamf, token: { file: t } } }", Bad("Y0105")),
+        ("devices: { sync: { preset: jamf, url: 'https://a.example' } }", Bad("Y0105")),
+        ("devices: { sync: { url: 'https://a.example', token: { file: t } } }", Bad("Y0105")),
+        (
+            "devices: { sync: { url: 'https://a.example', token: { file: t }, map: { owner: /o } } }",
+            Bad("Y0105"),
+        ),
+        ("devices: { sync: { preset: kandji, url: 'https://a.example', token: { file: t } } }", Bad("Y0115")),
+        ("devices: { sync: { preset: jamf, url: 'http://a.example', token: { file: t } } }", Bad("C0115")),
+        ("devices: { sync: { preset: jamf, url: 'https://a.example', token: hunter2 } }", Bad("C0102")),
+        (
+            "devices: { sync: { preset: jamf, url: 'https://u:p@a.example', token: { file: t } } }",
+            OnlyTheParser("C0115", "a pattern does not tell a user from a path"),
+        ),
+        (
+            "devices: { sync: { preset: jamf, url: 'https://a.example', token: { file: t }, client_credentials: { token_url: 'https://a', client_id: a, client_secret: { file: s } } } }",
+            Bad("C0107"),
+        ),
+        (
+            "devices: { sync: { preset: jamf, url: 'https://a.example', client_credentials: { token_url: 'https://a', client_id: a } } }",
+            Bad("Y0105"),
+        ),
+        (
+            "devices: { sync: { preset: jamf, url: 'https://a.example', token: { file: t }, items: /a } }",
+            Bad("C0107"),
+        ),
+        (
+            "devices: { sync: { preset: jamf, url: 'https://a.example', token: { file: t }, map: {} } }",
+            Bad("Y0108"),
+        ),
+        (
+            "devices: { sync: { preset: jamf, url: 'https://a.example', token: { file: t }, map: { id: serial } } }",
+            Bad("C0116"),
+        ),
+        (
+            "devices: { sync: { preset: jamf, url: 'https://a.example', token: { file: t }, map: { id: { at: /a } } } }",
+            Bad("Y0105"),
+        ),
+        (
+            "devices: { sync: { preset: jamf, url: 'https://a.example', token: { file: t }, map: { posture: { a b: /a } } } }",
+            Bad("Y0113"),
+        ),
+        (
+            "devices: { sync: { preset: jamf, url: 'https://a.example', token: { file: t }, max_drop: all } }",
+            Bad("C0109"),
+        ),
+        (
+            "devices: { sync: { preset: jamf, url: 'https://a.example', token: { file: t }, interval: 1s } }",
+            OnlyTheParser("C0106", "durations are not compared"),
+        ),
         (
             "upstreams: { a: { addresses: [10.0.0.1:80, app.internal:443, '[2001:db8::1]:443', 'a:080'], tls: true, http2: true } }",
             Good,

@@ -1,8 +1,8 @@
 //! A provider on loopback that lies in one way at a time; beside every lie, the truth that signs in.
 
-use super::fetch::tests::config;
 use super::oidc::{Answer, Ask, Begun, OidcProvider};
 use crate::access::Timestamp;
+use crate::config::OidcConfig;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -21,6 +21,21 @@ mod tokens;
 
 const NOW: Timestamp = 1_700_000_000;
 const REDIRECT: &str = "https://login.localhost/callback";
+
+/// The configuration of a provider.
+pub(super) fn config(issuer: &str) -> OidcConfig {
+    OidcConfig {
+        issuer: issuer.to_owned(),
+        client_id: "tiergate".to_owned(),
+        client_secret: None,
+        scopes: vec!["email".to_owned(), "profile".to_owned()],
+        groups_claim: "groups".to_owned(),
+        mfa_values: vec!["mfa".to_owned(), "otp".to_owned()],
+        step_up_acr: vec!["urn:mfa".to_owned()],
+        ca: None,
+        bearer_audiences: Vec::new(),
+    }
+}
 
 /// A signing key and its JWK.
 pub(crate) struct Signer {

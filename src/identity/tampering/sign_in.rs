@@ -1,7 +1,7 @@
 //! Lies while somebody signs in.
 
-use super::super::fetch::tests::config;
 use super::super::oidc::{Answer, Ask, OidcProvider};
+use super::config;
 use super::{Idp, NOW, REDIRECT, Script, signer, start, told, unsigned};
 use axum::Json;
 use axum::http::StatusCode;
@@ -177,11 +177,11 @@ async fn one_lie_in_the_id_token_ends_the_sign_in() {
                 s.signer.jwk["d"] = json!("AAAA");
                 s.jwks = json!({"keys": [s.signer.jwk]});
             },
-            "the provider's answer is not the JSON that was expected",
+            "the answer is not the JSON that was expected",
         ),
         ("no keys", |s| s.jwks = json!({"keys": []}), "the token names no key of the provider"),
-        ("no key set", |s| s.jwks = json!([]), "the provider's answer is not the JSON that was expected"),
-        ("keys not served", |s| s.jwks_status = 500, "the provider answered with status 500"),
+        ("no key set", |s| s.jwks = json!([]), "the answer is not the JSON that was expected"),
+        ("keys not served", |s| s.jwks_status = 500, "the answer has status 500"),
         ("groups as text", |s| s.claims["groups"] = json!("eng"), "ok ann@corp.test"),
         (
             "too many groups",
@@ -260,8 +260,8 @@ async fn a_provider_that_is_not_the_configured_one_is_not_used() {
             |s| s.discovery["authorization_endpoint"] = json!("javascript:alert(1)"),
             "`javascript:alert(1)` is not an https URL",
         ),
-        (|s| s.discovery["jwks_uri"] = json!(7), "the provider's answer is not the JSON that was expected"),
-        (|s| s.discovery = json!({}), "the provider's answer is not the JSON that was expected"),
+        (|s| s.discovery["jwks_uri"] = json!(7), "the answer is not the JSON that was expected"),
+        (|s| s.discovery = json!({}), "the answer is not the JSON that was expected"),
     ];
     for (lie, want) in cases {
         let idp = start().await;
@@ -285,31 +285,25 @@ async fn a_provider_that_is_not_the_configured_one_is_not_used() {
 async fn a_token_endpoint_that_fails_signs_nobody_in() {
     type Failure = fn() -> Response;
     let cases: &[(Failure, &str)] = &[
-        (|| StatusCode::INTERNAL_SERVER_ERROR.into_response(), "the provider answered with status 500"),
-        (
-            || (StatusCode::FOUND, [("location", "/token")]).into_response(),
-            "the provider answered with status 302",
-        ),
+        (|| StatusCode::INTERNAL_SERVER_ERROR.into_response(), "the answer has status 500"),
+        (|| (StatusCode::FOUND, [("location", "/token")]).into_response(), "the answer has status 302"),
         (
             || (StatusCode::BAD_REQUEST, Json(json!({"error": "invalid_grant"}))).into_response(),
             "the provider refused the code with `invalid_grant`",
         ),
         (
             || (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({"error": "x"}))).into_response(),
-            "the provider answered with status 500",
+            "the answer has status 500",
         ),
-        (|| "{}".into_response(), "the provider's answer is not the JSON that was expected"),
+        (|| "{}".into_response(), "the answer is not the JSON that was expected"),
         (
             || Json(json!({"access_token": "at"})).into_response(),
-            "the provider's answer is not the JSON that was expected",
+            "the answer is not the JSON that was expected",
         ),
-        (
-            || Json(json!({"id_token": 7})).into_response(),
-            "the provider's answer is not the JSON that was expected",
-        ),
+        (|| Json(json!({"id_token": 7})).into_response(), "the answer is not the JSON that was expected"),
         (
             || ([("content-type", "application/json")], vec![b' '; 5_000_000]).into_response(),
-            "the provider's answer has more than 1048576 bytes",
+            "the answer has more than 1048576 bytes",
         ),
     ];
     for (answer, want) in cases {
@@ -352,5 +346,5 @@ async fn the_userinfo_endpoint_fills_what_the_token_left_open_and_nothing_else()
         "the provider spoke of somebody else"
     );
     assert_eq!(who(json!({"groups": ["root"]}), &["groups"]).await, "the provider spoke of somebody else");
-    assert_eq!(who(Value::Null, &["groups"]).await, "the provider answered with status 500");
+    assert_eq!(who(Value::Null, &["groups"]).await, "the answer has status 500");
 }

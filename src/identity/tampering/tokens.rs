@@ -38,7 +38,7 @@ async fn keys_are_asked_for_once_a_minute_and_believed_for_a_day() {
     let day = NOW + 60 + 24 * 3600;
     assert_eq!(find("k2", day).await, "ok k2");
     assert_eq!(find("k2", day + 1).await, "the provider's keys cannot be had");
-    assert_eq!(find("k2", day + 61).await, "the provider answered with status 500");
+    assert_eq!(find("k2", day + 61).await, "the answer has status 500");
     idp.script.lock().unwrap().jwks_status = 200;
     idp.script.lock().unwrap().jwks = old;
     assert_eq!(find("k1", day + 121).await, "ok k1");

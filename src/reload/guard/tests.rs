@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::access::DeviceTrust;
-use crate::config::MostDenied;
+use crate::config::AtMost;
 use crate::diagnostic::Source;
 use crate::identity::{Identified, Kind, LocalUsers, Provider, Providers, users_file};
 use crate::policy::tests::policy;
@@ -38,7 +38,7 @@ fn protecting(groups: &[&str]) -> ReloadGuard {
     ReloadGuard { most: None, protect: groups.iter().map(at).collect() }
 }
 
-fn at_most(most: MostDenied) -> ReloadGuard {
+fn at_most(most: AtMost) -> ReloadGuard {
     ReloadGuard { most: Some(most), protect: Vec::new() }
 }
 
@@ -103,10 +103,8 @@ async fn what_somebody_at_work_would_lose_is_told_with_the_reason() {
         ("employee", &[WIKI]),
     ])
     .await;
-    let running = snapshot(
-        RUNNING,
-        Some(ReloadGuard { most: Some(MostDenied::Percent(5)), ..protecting(&["finance"]) }),
-    );
+    let running =
+        snapshot(RUNNING, Some(ReloadGuard { most: Some(AtMost::Percent(5)), ..protecting(&["finance"]) }));
     let next =
         snapshot(&RUNNING.replace("[finance, admins]", "[admins]").replace("tier: open", "tier: high"), None);
     insta::assert_snapshot!(said(&running, &next, &sessions, NOW + 60), @r"
@@ -169,7 +167,7 @@ async fn only_a_denial_that_is_new_is_held_against_a_reload() {
         ("a shorter session", format!("{RUNNING}{short}"), NOW + 120, ""),
         ("a session that is idle", RUNNING.replace("[finance, admins]", "[admins]"), idle, ""),
     ] {
-        let running = snapshot(RUNNING, Some(at_most(MostDenied::Sessions(0))));
+        let running = snapshot(RUNNING, Some(at_most(AtMost::Number(0))));
         let said = said(&running, &snapshot(&next, None), &sessions, now);
         assert_eq!(said.is_empty(), want.is_empty(), "{what}: {said}");
         assert!(said.contains(want), "{what}: {said}");
@@ -179,7 +177,7 @@ async fn only_a_denial_that_is_new_is_held_against_a_reload() {
 #[tokio::test]
 async fn what_is_denied_already_is_not_held_against_a_reload() {
     let sessions = at_work(&[("employee", &[PAYROLL])]).await;
-    let running = snapshot(RUNNING, Some(at_most(MostDenied::Sessions(0))));
+    let running = snapshot(RUNNING, Some(at_most(AtMost::Number(0))));
     let gone = snapshot(&RUNNING.replace("payroll.example", "other.example"), None);
     assert_eq!(said(&running, &gone, &sessions, NOW), "", "an employee is not let into payroll now");
     let finance = at_work(&[("finance", &[PAYROLL])]).await;
@@ -212,10 +210,10 @@ async fn the_guard_counts_sessions_and_watches_groups() {
     let closed = snapshot(&RUNNING.replace("[finance, admins]", "[admins]"), None);
     let shut = snapshot(&RUNNING.replace("payroll.example", "other.example"), None);
     for (what, guard, next, refused) in [
-        ("one of four", Some(at_most(MostDenied::Percent(25))), &closed, false),
-        ("two of four", Some(at_most(MostDenied::Percent(25))), &shut, true),
-        ("one", Some(at_most(MostDenied::Sessions(1))), &closed, false),
-        ("two", Some(at_most(MostDenied::Sessions(1))), &shut, true),
+        ("one of four", Some(at_most(AtMost::Percent(25))), &closed, false),
+        ("two of four", Some(at_most(AtMost::Percent(25))), &shut, true),
+        ("one", Some(at_most(AtMost::Number(1))), &closed, false),
+        ("two", Some(at_most(AtMost::Number(1))), &shut, true),
         ("one of the protected", Some(protecting(&["finance"])), &closed, true),
         ("nobody of the protected", Some(protecting(&["admins"])), &closed, false),
         ("a group that only the next policy has", Some(protecting(&["later"])), &shut, false),

@@ -1,69 +1,79 @@
-//! Asking an OpenID provider over HTTP, bounded and untrusting.
+//! Asking another service over HTTP, bounded and untrusting: an OpenID provider, a device management.
 //!
-//! Invariants: no redirect is followed; nothing is asked in the clear but of this machine's own
-//! provider; every answer has a time and a size; no error shows what was sent or received.
+//! Invariants: no redirect is followed; nothing is asked in the clear but of a service on this machine;
+//! every answer has a time and a size; no error shows what was sent or received.
 
-use crate::config::OidcConfig;
+pub(crate) mod credentials;
+
 use bytes::{Bytes, BytesMut};
 use reqwest::{Client, RequestBuilder, StatusCode, header, redirect};
 use std::time::Duration;
 use url::{Host, Url};
 
-/// From the first byte sent to the last received.
-const TIMEOUT: Duration = Duration::from_secs(5);
-/// Bytes of an answer.
-const MAX_BODY: usize = 1024 * 1024;
-
-/// Why a provider gave no usable answer.
+/// Why there is no usable answer.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// Not https, and not a provider on this machine.
+    /// Not https, and not a service on this machine.
     #[error("`{0}` is not an https URL")]
     Insecure(String),
     /// No answer, or one that broke off.
-    #[error("the provider did not answer")]
+    #[error("there was no answer, or it broke off")]
     Unreachable(#[source] reqwest::Error),
     /// An answer that says no.
-    #[error("the provider answered with status {0}")]
+    #[error("the answer has status {0}")]
     Status(u16),
     /// More than is read.
-    #[error("the provider's answer has more than {MAX_BODY} bytes")]
-    TooLarge,
+    #[error("the answer has more than {0} bytes")]
+    TooLarge(usize),
     /// Not the JSON it should be.
-    #[error("the provider's answer is not the JSON that was expected")]
+    #[error("the answer is not the JSON that was expected")]
     NotJson,
     /// The HTTP client cannot be made.
-    #[error("cannot prepare TLS for the provider")]
+    #[error("TLS cannot be prepared")]
     Tls(#[source] reqwest::Error),
 }
 
-/// A client for one provider.
+/// What bounds each answer of a service.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// From the first byte sent to the last received.
+    pub time: Duration,
+    /// Bytes of its body.
+    pub bytes: usize,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub status: StatusCode,
+    pub headers: header::HeaderMap,
+    /// JSON where the status is one of success.
+    pub body: Bytes,
+}
+
+/// A client for one service.
 #[derive(Clone, Debug)]
-pub(super) struct Fetcher {
+pub(crate) struct Fetcher {
     client: Client,
-    /// The provider is on this machine: a development or test one.
+    /// The service is on this machine: a development or test one.
     loopback: bool,
+    bounds: Bounds,
 }
 
 impl Fetcher {
-    /// A client that believes the platform's authorities and those of `pem`.
-    pub(super) fn new(config: &OidcConfig, pem: Option<&[u8]>) -> Result<Self, FetchError> {
-        Self::with_timeout(config, pem, TIMEOUT)
-    }
-
-    fn with_timeout(config: &OidcConfig, pem: Option<&[u8]>, timeout: Duration) -> Result<Self, FetchError> {
-        let issuer = Url::parse(&config.issuer)
-            .map_err(|_| FetchError::Insecure(config.issuer.chars().take(200).collect()))?;
-        let loopback = issuer.scheme() == "http" && is_loopback(&issuer);
+    /// A client for the service at `base`, that believes the platform's authorities and those of `pem`.
+    pub(crate) fn new(base: &str, pem: Option<&[u8]>, bounds: Bounds) -> Result<Self, FetchError> {
+        let parsed = Url::parse(base).map_err(|_| FetchError::Insecure(base.chars().take(200).collect()))?;
+        let loopback = parsed.scheme() == "http" && is_loopback(&parsed);
         let certificates = match pem {
             Some(pem) => reqwest::Certificate::from_pem_bundle(pem).map_err(FetchError::Tls)?,
             None => Vec::new(),
         };
         let mut client = Client::builder()
             .redirect(redirect::Policy::none())
-            .timeout(timeout)
-            .connect_timeout(timeout)
-            // Sign-ins are rare: a connection that the provider closed meanwhile would cost one.
+            .timeout(bounds.time)
+            .connect_timeout(bounds.time)
+            // Questions are rare: a connection that the service closed meanwhile would cost one.
             .pool_max_idle_per_host(0)
             .user_agent(concat!("tiergate/", env!("CARGO_PKG_VERSION")));
         client = if loopback {
@@ -72,43 +82,44 @@ impl Fetcher {
         } else {
             client.tls_certs_merge(certificates)
         };
-        let fetcher = Self { client: client.build().map_err(FetchError::Tls)?, loopback };
-        fetcher.url(&config.issuer)?;
+        let fetcher = Self { client: client.build().map_err(FetchError::Tls)?, loopback, bounds };
+        fetcher.url(base)?;
         Ok(fetcher)
     }
 
     /// A URL that may be asked, or that a browser may be sent to.
-    pub(super) fn url(&self, text: &str) -> Result<Url, FetchError> {
+    pub(crate) fn url(&self, text: &str) -> Result<Url, FetchError> {
         let refuse = || FetchError::Insecure(text.chars().take(200).flat_map(char::escape_debug).collect());
         let url = Url::parse(text).map_err(|_| refuse())?;
         let secure = url.scheme() == "https"
-            // A remote provider must not send us to a service of this machine.
+            // A remote service must not send us to one of this machine.
             || (url.scheme() == "http" && self.loopback && is_loopback(&url));
         let plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
         if secure && plain && url.has_host() { Ok(url) } else { Err(refuse()) }
     }
 
-    pub(super) fn get(&self, url: Url) -> RequestBuilder {
+    pub(crate) fn get(&self, url: Url) -> RequestBuilder {
         self.client.get(url).header(header::ACCEPT, "application/json")
     }
 
-    pub(super) fn post(&self, url: Url) -> RequestBuilder {
+    pub(crate) fn post(&self, url: Url) -> RequestBuilder {
         self.client.post(url).header(header::ACCEPT, "application/json")
     }
 
-    /// Sends a request; the answer's status and JSON text, whatever the status is.
-    pub(super) async fn send(&self, request: RequestBuilder) -> Result<(StatusCode, Bytes), FetchError> {
+    /// Sends a request; the answer, whatever its status is.
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Reply, FetchError> {
+        let most = self.bounds.bytes;
         let mut answer =
             request.send().await.map_err(|error| FetchError::Unreachable(error.without_url()))?;
         let status = answer.status();
         if answer
             .content_length()
-            .is_some_and(|length| usize::try_from(length).map_or(true, |length| length > MAX_BODY))
+            .is_some_and(|length| usize::try_from(length).map_or(true, |length| length > most))
         {
-            return Err(FetchError::TooLarge);
+            return Err(FetchError::TooLarge(most));
         }
-        let json = answer
-            .headers()
+        let headers = std::mem::take(answer.headers_mut());
+        let json = headers
             .get(header::CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .and_then(|value| value.split(';').next())
@@ -120,26 +131,27 @@ impl Fetcher {
         while let Some(chunk) =
             answer.chunk().await.map_err(|error| FetchError::Unreachable(error.without_url()))?
         {
-            if body.len().saturating_add(chunk.len()) > MAX_BODY {
-                return Err(FetchError::TooLarge);
+            if body.len().saturating_add(chunk.len()) > most {
+                return Err(FetchError::TooLarge(most));
             }
             body.extend_from_slice(&chunk);
         }
         match (status.is_success(), json) {
             (true, false) => Err(FetchError::NotJson),
-            (true, true) | (false, _) => Ok((status, body.freeze())),
+            (true, true) | (false, _) => Ok(Reply { status, headers, body: body.freeze() }),
         }
     }
 
     /// Gets a JSON text.
-    pub(super) async fn get_json(&self, url: Url) -> Result<Bytes, FetchError> {
-        let (status, body) = self.send(self.get(url)).await?;
+    pub(crate) async fn get_json(&self, url: Url) -> Result<Bytes, FetchError> {
+        let Reply { status, body, .. } = self.send(self.get(url)).await?;
         // A redirect is not followed, so it is no answer either.
         if status == StatusCode::OK { Ok(body) } else { Err(FetchError::Status(status.as_u16())) }
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether a URL leads to this machine, whatever a resolver says.
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
@@ -149,25 +161,13 @@ fn is_loopback(url: &Url) -> bool {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
 
-    pub(in super::super) fn config(issuer: &str) -> OidcConfig {
-        OidcConfig {
-            issuer: issuer.to_owned(),
-            client_id: "tiergate".to_owned(),
-            client_secret: None,
-            scopes: vec!["email".to_owned(), "profile".to_owned()],
-            groups_claim: "groups".to_owned(),
-            mfa_values: vec!["mfa".to_owned(), "otp".to_owned()],
-            step_up_acr: vec!["urn:mfa".to_owned()],
-            ca: None,
-            bearer_audiences: Vec::new(),
-        }
-    }
+    const BOUNDS: Bounds = Bounds { time: Duration::from_secs(5), bytes: 1024 };
 
     #[test]
-    fn only_https_is_asked_unless_the_provider_is_on_this_machine() {
+    fn only_https_is_asked_unless_the_service_is_on_this_machine() {
         for (issuer, url, want) in [
             ("https://idp.example", "https://idp.example/token", true),
             ("https://idp.example", "https://tokens.example/token", true),
@@ -184,26 +184,26 @@ pub(super) mod tests {
             ("http://127.0.0.1:1", "http://127.0.0.1.evil.example/token", false),
             ("http://127.0.0.1:1", "http://localhost.evil.example/token", false),
         ] {
-            let fetcher = Fetcher::new(&config(issuer), None).unwrap();
+            let fetcher = Fetcher::new(issuer, None, BOUNDS).unwrap();
             assert_eq!(fetcher.url(url).is_ok(), want, "{issuer} {url}");
         }
         for issuer in ["http://idp.example", "ftp://idp.example", "idp.example", ""] {
-            assert!(Fetcher::new(&config(issuer), None).is_err(), "{issuer}");
+            assert!(Fetcher::new(issuer, None, BOUNDS).is_err(), "{issuer}");
         }
     }
 
     #[tokio::test]
-    async fn a_provider_that_never_answers_is_not_waited_for() {
+    async fn a_service_that_never_answers_is_not_waited_for() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let issuer = format!("http://{}", listener.local_addr().unwrap());
         let short = Duration::from_millis(50);
-        let fetcher = Fetcher::with_timeout(&config(&issuer), None, short).unwrap();
+        let fetcher = Fetcher::new(&issuer, None, Bounds { time: short, ..BOUNDS }).unwrap();
         let got = fetcher.get_json(fetcher.url(&issuer).unwrap()).await;
         assert!(matches!(got, Err(FetchError::Unreachable(_))), "{got:?}");
     }
 
     #[tokio::test]
-    async fn a_provider_is_asked_only_when_its_certificate_verifies() {
+    async fn a_service_is_asked_only_when_its_certificate_verifies() {
         use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
         let mut params = CertificateParams::new(Vec::new()).unwrap();
@@ -240,7 +240,7 @@ pub(super) mod tests {
             ("localhost", None, false),
         ] {
             let issuer = format!("https://{host}:{port}");
-            let fetcher = Fetcher::new(&config(&issuer), pem).unwrap();
+            let fetcher = Fetcher::new(&issuer, pem, BOUNDS).unwrap();
             let got = fetcher.get_json(fetcher.url(&issuer).unwrap()).await;
             assert_eq!(got.is_ok(), want, "{host} {got:?}");
         }

@@ -1,7 +1,7 @@
-//! Small files, written so that nobody ever sees half of one, and random words for them.
+//! Files, written so that nobody ever sees half of one, and random words for them.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -16,6 +16,15 @@ pub(crate) enum Readers {
 
 /// Replaces a file as a whole.
 pub(crate) fn write(path: &Path, content: &[u8], readers: Readers) -> io::Result<()> {
+    write_by(path, readers, |file| file.write_all(content))
+}
+
+/// The same, where `put` writes the content bit by bit. Where it fails, the file stays as it was.
+pub(crate) fn write_by(
+    path: &Path,
+    readers: Readers,
+    put: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".new");
     let beside = path.with_file_name(name);
@@ -29,9 +38,10 @@ pub(crate) fn write(path: &Path, content: &[u8], readers: Readers) -> io::Result
         Readers::Owner => 0o600,
         Readers::Anybody => 0o644,
     };
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
-    file.write_all(content)?;
-    file.sync_all()?;
+    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
+    let mut file = BufWriter::new(file);
+    put(&mut file)?;
+    file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
     fs::rename(&beside, path)?;
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         File::open(folder)?.sync_all()?;
