@@ -2,11 +2,11 @@
 
 use super::words::section;
 use super::{denial, gallery};
-use crate::access::{DeviceTrust, Reason, Tier};
+use crate::access::{DeviceTrust, Ownership, Reason, Tier};
 use crate::pages::explain::{Sort, sort};
 use crate::pages::{
-    Action, DenialPage, DeviceView, LocalUsersOf, MyAccess, Problem, ProviderButton, Row, RowState,
-    SessionView, SignIn, SignedIn, SignedOut, StepUp, StepUpMode, Totp, step,
+    Action, DenialPage, DeviceView, Lacking, LocalUsersOf, MyAccess, Problem, ProviderButton, RecordView,
+    Row, RowState, SessionView, SignIn, SignedIn, SignedOut, StepUp, StepUpMode, Totp, step,
 };
 
 /// `cargo test --lib pages -- --ignored` leaves every page in `target/pages` to be looked at.
@@ -24,7 +24,17 @@ fn gallery_for_people() {
             Sort::Fine | Sort::Nothing | Sort::Malformed | Sort::Later => None,
         };
         let retry_after = (sort(*reason) == Sort::Later).then_some(30);
-        let page = DenialPage { action, retry_after, ..denial(*reason) };
+        let lacking = match reason {
+            Reason::PostureFailed => vec![
+                "Turn on the firewall.".to_owned(),
+                "Update macOS to 14.6 or later: you have 14.2.".to_owned(),
+            ],
+            Reason::DeviceInactive => vec!["The company's list of devices says that it is lost.".to_owned()],
+            _ => Vec::new(),
+        };
+        let device = DeviceView { trust: DeviceTrust::Issued, id: Some("issued"), lowered: None };
+        let device = if lacking.is_empty() { denial(*reason).device } else { device };
+        let page = DenialPage { action, retry_after, lacking, device, ..denial(*reason) };
         pages.push((format!("denial-{reason}"), page.render()));
     }
     let sign_in = |error, user, providers, local| SignIn {
@@ -82,6 +92,8 @@ fn gallery_for_people() {
             Some("corporate"),
         ),
         ("my-access-none", DeviceTrust::None, None, None, None),
+        ("my-access-posture", DeviceTrust::Issued, Some("issued"), None, Some("corporate")),
+        ("my-access-lost", DeviceTrust::Issued, Some("issued"), None, Some("corporate")),
     ] {
         let tickets = match trust {
             DeviceTrust::None => RowState::Locked { step: step(Reason::DeviceRequired) },
@@ -99,8 +111,24 @@ fn gallery_for_people() {
             },
             device: DeviceView { trust, id, lowered },
             authority,
-            record: None,
-            lacking: Vec::new(),
+            record: (trust == DeviceTrust::Issued).then(|| RecordView {
+                out_of_use: (name == "my-access-lost")
+                    .then_some("The company's list of devices says that it is lost."),
+                ownership: Some(Ownership::Corporate),
+                owner: Some("finance@corp.example"),
+                system: Some("macOS 14.2".to_owned()),
+                last_checkin: Some(1_795_420_000),
+            }),
+            lacking: if name == "my-access-posture" {
+                let remedies = ["Turn on the firewall.", "Update macOS to 14.6 or later: you have 14.2."];
+                vec![Lacking {
+                    tier: Tier::High,
+                    reason: Reason::PostureFailed,
+                    remedies: remedies.map(str::to_owned).to_vec(),
+                }]
+            } else {
+                Vec::new()
+            },
             resources: vec![
                 row("wiki", "https://wiki.localhost:8443/", Tier::Open, RowState::Open),
                 row("tickets", "https://tickets.localhost:8443/", Tier::Low, tickets),
