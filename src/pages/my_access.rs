@@ -135,6 +135,16 @@ impl MyAccess<'_> {
         finish(Template::render(self))
     }
 
+    /// What the device is good for now.
+    fn meaning(&self) -> &'static str {
+        let out_of_use = self.record.as_ref().is_some_and(|record| record.out_of_use.is_some());
+        match (out_of_use, self.lacking.is_empty()) {
+            (true, _) => "Good for nothing now.",
+            (false, false) => "Its certificate is enough, but more is asked of it than it has.",
+            (false, true) => self.device.meaning(),
+        }
+    }
+
     fn summary(&self) -> String {
         let open = self.resources.iter().filter(|row| row.is_open()).count();
         let locked = self.resources.len().saturating_sub(open);
