@@ -83,6 +83,11 @@ fn inventory(bench: &mut Criterion) {
     let asked: Vec<String> = (0..1 << 16).map(|n: usize| id(n.wrapping_mul(7919) % DEVICES)).collect();
     let mut ids = asked.iter().cycle();
     group.bench_function("known", |b| b.iter(|| black_box(inventory.get(black_box(ids.next().unwrap())))));
+    // Devices that are at work at the same time.
+    let mut at_work = asked.iter().take(8192).cycle();
+    group.bench_function("known, of 8,192 at work", |b| {
+        b.iter(|| black_box(inventory.get(black_box(at_work.next().unwrap()))));
+    });
     group.bench_function("unknown", |b| b.iter(|| black_box(inventory.get(black_box("nobody's")))));
     let mut after = asked.iter().cycle();
     group.bench_function("page of 100", |b| {

@@ -1,7 +1,7 @@
 //! The id of a device as the inventory finds it by: most are short, and one that is kept in place costs no
 //! visit of memory more than the entry itself.
 
-use papaya::Equivalent;
+use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
 
 /// Bytes that are kept in place.
@@ -15,10 +15,6 @@ pub(super) enum Key {
     /// One that does not.
     Long(Box<[u8]>),
 }
-
-/// An id that is looked for.
-#[derive(Clone, Copy)]
-pub(super) struct Wanted<'a>(pub &'a str);
 
 impl Key {
     pub(super) fn new(id: &str) -> Self {
@@ -46,15 +42,10 @@ impl Hash for Key {
     }
 }
 
-impl Hash for Wanted<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.as_bytes().hash(state);
-    }
-}
-
-impl Equivalent<Key> for Wanted<'_> {
-    fn equivalent(&self, key: &Key) -> bool {
-        key.bytes() == self.0.as_bytes()
+/// It is found by its bytes, which is what it hashes and compares as.
+impl Borrow<[u8]> for Key {
+    fn borrow(&self) -> &[u8] {
+        self.bytes()
     }
 }
 
@@ -70,10 +61,12 @@ mod tests {
         for length in [0, 1, 21, 22, 23, 128] {
             let id = "a".repeat(length);
             let key = Key::new(&id);
-            assert!(Wanted(&id).equivalent(&key), "{length}");
-            assert_eq!(hasher.hash_one(&key), hasher.hash_one(Wanted(&id)), "{length}");
-            let (longer, other) = (format!("{id}\0"), format!("{id}b"));
-            assert!(!Wanted(&longer).equivalent(&key) && !Wanted(&other).equivalent(&key), "{length}");
+            assert_eq!(Borrow::<[u8]>::borrow(&key), id.as_bytes());
+            assert_eq!(hasher.hash_one(&key), hasher.hash_one(id.as_bytes()), "{length}");
+            for other in [format!("{id}\0"), format!("{id}b")] {
+                assert_ne!(Key::new(&other), key, "{length}");
+            }
+            assert_eq!(Key::new(&id), key);
         }
     }
 }

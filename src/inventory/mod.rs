@@ -12,6 +12,7 @@ mod file;
 mod form;
 mod intern;
 mod key;
+mod known;
 mod lines;
 mod merge;
 mod store;

@@ -1,7 +1,7 @@
 //! The records of all sources, and what they come to.
 
 use super::file::FileRecords;
-use super::key::{Key, Wanted};
+use super::known::Known;
 use super::merge::merged;
 use crate::access::{Record, Timestamp};
 use std::borrow::Borrow;
@@ -79,11 +79,11 @@ pub struct Change {
     pub after: Option<Arc<Record>>,
 }
 
-/// What the organisation knows of its devices. One value a process; read without a lock.
+/// What the organisation knows of its devices. One value a process.
 #[derive(Debug, Default)]
 pub struct Inventory {
     /// What all sources come to.
-    known: papaya::HashMap<Key, Arc<Record>>,
+    known: Known,
     /// What each source says. Also held while `known` is brought up to date.
     said: Mutex<BTreeMap<Source, BTreeSet<ById>>>,
     epoch: AtomicU64,
@@ -96,7 +96,7 @@ impl Inventory {
     /// What is known of a device.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<Arc<Record>> {
-        self.known.pin().get(&Wanted(id)).cloned()
+        self.known.get(id)
     }
 
     /// How many devices are known.
@@ -108,7 +108,7 @@ impl Inventory {
     /// Whether none is.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.known.is_empty()
+        self.len() == 0
     }
 
     /// As of when the inventory is known: the last sync, where a device management is asked; otherwise the
@@ -230,16 +230,12 @@ impl Inventory {
 
     /// Brings what is known of a device up to date with what is said of it.
     fn follow(&self, said: &BTreeMap<Source, BTreeSet<ById>>, id: &str) -> Option<Change> {
-        let known = self.known.pin();
         let after = merged(said.values().filter_map(|records| records.get(id)).map(|record| &record.0));
-        let before = known.get(&Wanted(id)).cloned();
+        let before = self.known.get(id);
         if before == after {
             return None;
         }
-        match &after {
-            Some(record) => _ = known.insert(Key::new(id), Arc::clone(record)),
-            None => _ = known.remove(&Wanted(id)),
-        }
+        self.known.set(id, after.clone());
         Some(Change { before, after })
     }
 
