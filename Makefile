@@ -9,10 +9,10 @@ help: ## what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' Makefile
 
 deps: ## install what the build needs (cmake, a C compiler): apt-get, as root or with sudo
-	@deploy/apt cc:gcc c++:g++ make:make cmake:cmake pkg-config:pkg-config perl:perl curl:curl
+	@deploy/apt cc:gcc c++:g++ make:make cmake:cmake pkg-config:pkg-config perl:perl curl:curl openssl:openssl
 
 deps-e2e: deps ## install what the end-to-end tests need besides
-	@deploy/apt node:nodejs npm:npm chromium:chromium promtool:prometheus jq:jq pk12util:libnss3-tools openssl:openssl
+	@deploy/apt node:nodejs npm:npm chromium:chromium promtool:prometheus jq:jq pk12util:libnss3-tools
 	cd tests/oidc_provider && npm ci --no-audit --no-fund
 
 demo: deps ## a working estate on loopback, in the foreground
