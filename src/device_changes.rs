@@ -121,7 +121,7 @@ impl DeviceChanges {
 
     fn record(&self, id: &str, reason: &'static str, told: String, by: &By) {
         let mut event = event(reason, told, by);
-        event.device = Some(id.to_owned());
+        event.device = Some(id.into());
         self.audit.record(event);
     }
 }
@@ -154,7 +154,7 @@ pub fn tell_all(audit: &Audit, reason: &'static str, changes: &[Change], by: &By
         }
         own += 1;
         let mut event = event(reason, told, by);
-        event.device = Some(record.id.to_string());
+        event.device = Some((*record.id).into());
         audit.record(event);
     }
     let count = changes.len();

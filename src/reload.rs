@@ -121,7 +121,7 @@ impl Reloader {
         let generation = snapshot.generation;
         if needs_restart(&before.config, &snapshot.config) {
             tracing::warn!(
-                "a change of `listen.https`, `listen.http`, `listen.admin`, `state`, `audit.path`, `admin.token` or `logs` takes effect at the next restart only"
+                "a change of `listen.https`, `listen.http`, `listen.admin`, `listen.workers`, `state`, `audit.path`, `admin.token` or `logs` takes effect at the next restart only"
             );
         }
         if !warnings.is_empty() {
@@ -248,7 +248,7 @@ pub fn publish(metrics: &Metrics, snapshot: &Snapshot, now: Timestamp) {
     let mut live = Vec::new();
     for resource in snapshot.policy.resources() {
         for section in resource.sections() {
-            live.push((resource.name.as_str(), section.tier));
+            live.push((&*resource.name, section.tier));
         }
     }
     metrics.retain_resources(&live);
@@ -271,8 +271,9 @@ pub fn longest_session(snapshot: &Snapshot) -> Duration {
 
 fn needs_restart(before: &Config, after: &Config) -> bool {
     // Destructured without `..`: whether a new key needs a restart is said here.
-    let Listen { https, http, admin, proxy_protocol: _ } = &before.listen;
-    (https, http, admin) != (&after.listen.https, &after.listen.http, &after.listen.admin)
+    let Listen { https, http, admin, proxy_protocol: _, workers } = &before.listen;
+    let now = &after.listen;
+    (https, http, admin, workers) != (&now.https, &now.http, &now.admin, &now.workers)
         || before.state != after.state
         || before.audit.path != after.audit.path
         || before.admin_token != after.admin_token
@@ -287,11 +288,12 @@ mod tests {
     fn what_is_read_at_the_start_only_needs_a_restart_and_nothing_else_does() {
         type Change = fn(&mut Config);
         let before = Config::clone(&Snapshot::for_tests(|_| ()).config);
-        let cases: [(&str, Change, bool); 10] = [
+        let cases: [(&str, Change, bool); 11] = [
             ("nothing", |_| (), false),
             ("listen.https", |config| config.listen.https.clear(), true),
             ("listen.http", |config| config.listen.http.extend(config.listen.https.clone()), true),
             ("listen.admin", |config| config.listen.admin = None, true),
+            ("listen.workers", |config| config.listen.workers = Some(3), true),
             ("state", |config| config.state.push("x"), true),
             ("audit.path", |config| config.audit.path.push("x"), true),
             ("admin.token", |config| config.admin_token = None, true),

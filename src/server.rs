@@ -112,7 +112,11 @@ pub fn serve(path: &Path, on_ready: Option<Box<dyn FnOnce() + Send>>) -> Result<
     }
     reload::tell_of_shadow(&snapshot);
     snapshot.inventory.take_file(devices);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("tiergate").build()?;
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Some(workers) = snapshot.config.listen.workers {
+        runtime.worker_threads(workers);
+    }
+    let runtime = runtime.enable_all().thread_name("tiergate").build()?;
     let shared: Shared = Arc::new(ArcSwap::from_pointee(snapshot));
     let served = runtime.block_on(run(path, shared, resumption, on_ready));
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -301,6 +305,7 @@ impl Started {
             loop {
                 tokio::time::sleep(BEAT).await;
                 gateway.beat(false);
+                gateway.tidy();
             }
         });
         work.spawn(Arc::clone(&self.reloader).watch());
@@ -388,8 +393,8 @@ fn expired(session: &LiveSession) -> Event {
     event.decision = Some(Decided::Allow);
     event.reason = Some(Reason::SessionExpired.code());
     event.subject = Some(session.person().user.clone());
-    event.provider = Some(session.provider.clone());
-    event.session = Some(session.id.to_string());
+    event.provider = Some(Arc::clone(&session.provider));
+    event.session = Some(session.id);
     event
 }
 

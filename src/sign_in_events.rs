@@ -72,11 +72,11 @@ fn record(event: &LoginEvent, meaning: &Meaning) -> Event {
     let mut record = Event::new(meaning.kind, audit::now());
     record.decision = Some(meaning.decided);
     record.reason = Some(meaning.reason);
-    record.request_id = Some(event.request_id.clone());
-    record.subject.clone_from(&event.user);
-    record.provider.clone_from(&event.provider);
-    record.session = event.session.map(|session| session.to_string());
-    record.host = Some(event.host.clone());
+    record.request_id = Some(event.request_id);
+    record.subject = event.user.as_deref().map(Into::into);
+    record.provider = event.provider.as_deref().map(Into::into);
+    record.session = event.session;
+    record.host = Some(event.host.as_str().into());
     record.client = Some(event.client);
     record
 }

@@ -124,10 +124,24 @@ fn nothing_is_dialled_without_a_permit() {
         places("src/gateway", &["HttpPeer::new", "BasicPeer::new", "PeerAddr"], &["gateway/upstream.rs"]),
         Vec::<String>::new()
     );
-    assert_eq!(places("src/gateway", &["upstream.peer("], &["gateway/forward.rs"]), Vec::<String>::new());
+    assert_eq!(places("src/gateway", &["upstream.way("], &["gateway/forward.rs"]), Vec::<String>::new());
+    assert_eq!(places("src/gateway", &["forward.way("], &["gateway/exchange.rs"]), Vec::<String>::new());
+    assert_eq!(
+        places("src/gateway", &["Way::new(", "Way {"], &["gateway/upstream.rs"]),
+        Vec::<String>::new()
+    );
+    // Without the framework, only the ways that such a request has are gone.
+    assert_eq!(
+        places("src/gateway", &["idle.connect(", "idle.take("], &["gateway/relay.rs"]),
+        Vec::<String>::new()
+    );
     let by_hand = ["TcpStream::connect", "TcpSocket", "UnixStream", "TransportConnector", "reqwest"];
-    // The connector for WebSockets dials the address that the framework took from such a peer.
-    assert_eq!(places("src/gateway", &by_hand, &["gateway/unhurried.rs"]), Vec::<String>::new());
+    // The connector for WebSockets dials the address that the framework took from such a peer, and the one
+    // for requests without a body takes a way.
+    assert_eq!(
+        places("src/gateway", &by_hand, &["gateway/unhurried.rs", "gateway/idle.rs"]),
+        Vec::<String>::new()
+    );
     assert_eq!(
         places("src/gateway", &["unhurried::Connector"], &["gateway/upstream.rs"]),
         Vec::<String>::new()

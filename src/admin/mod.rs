@@ -123,8 +123,8 @@ impl Admin {
         let allowed = !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
         audit.record(Event {
             decision: Some(if allowed { Decided::Allow } else { Decided::Deny }),
-            method: Some(request.method.clone()),
-            path: Some(request.path.clone()),
+            method: Some(request.method.clone().into()),
+            path: Some(request.path.as_str().into()),
             client: request.client,
             status: Some(status.as_u16()),
             ..Event::new(Kind::Admin, audit::now())

@@ -2,13 +2,18 @@
 
 use crate::access::{DeviceTrust, Reason, Tier};
 use crate::policy::GroupNames;
+use crate::session::SessionId;
 use crate::telemetry::Decided;
+use crate::text::part::Part;
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
+use std::borrow::Cow;
 use std::net::IpAddr;
+use std::sync::Arc;
 use time::OffsetDateTime;
 use time::format_description::FormatItem;
 use time::macros::format_description;
+use uuid::Uuid;
 
 /// The most of a path that is written, in bytes.
 const PATH_LIMIT: usize = 2048;
@@ -54,10 +59,11 @@ pub struct Rehearsed {
     pub reason: Reason,
     /// The rule that decided, `file:line`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rule: Option<String>,
+    pub rule: Option<Arc<str>>,
 }
 
-/// One audit event. What does not apply is `None` and is not written.
+/// One audit event. What does not apply is `None` and is not written. Its texts are shared with what they
+/// came from, so that recording a request copies none.
 #[derive(Clone, Debug, Serialize)]
 pub struct Event {
     /// When it happened, UTC.
@@ -67,7 +73,7 @@ pub struct Event {
     pub kind: Kind,
     /// As in `X-Request-Id`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<String>,
+    pub request_id: Option<Uuid>,
     /// What the denial page shows, for the security team to look up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
@@ -79,22 +85,22 @@ pub struct Event {
     pub reason: Option<&'static str>,
     /// The resource's name.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub resource: Option<String>,
+    pub resource: Option<Arc<str>>,
     /// The tier decided by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tier: Option<Tier>,
     /// The rule that decided, `file:line`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rule: Option<String>,
+    pub rule: Option<Arc<str>>,
     /// The generation of the policy decided by.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy: Option<u64>,
     /// The user or service.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub subject: Option<String>,
+    pub subject: Option<Arc<str>>,
     /// Who says so.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub provider: Option<String>,
+    pub provider: Option<Arc<str>>,
     /// The policy's groups that the user is in; bounded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<GroupNames>,
@@ -109,13 +115,13 @@ pub struct Event {
     pub auth_age: Option<u64>,
     /// The session's public id; never what its cookie holds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub session: Option<String>,
+    pub session: Option<SessionId>,
     /// The device's id.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub device: Option<String>,
+    pub device: Option<Arc<str>>,
     /// The authority that issued its certificate, or the trust domain of a workload.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub device_authority: Option<String>,
+    pub device_authority: Option<Arc<str>>,
     /// How far the device was trusted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_trust: Option<DeviceTrust>,
@@ -124,13 +130,13 @@ pub struct Event {
     pub device_reason: Option<&'static str>,
     /// The request's method.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub method: Option<String>,
+    pub method: Option<Cow<'static, str>>,
     /// The canonical host, or what the client sent in its place.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub host: Option<String>,
+    pub host: Option<Part>,
     /// The canonical path, or what the client sent in its place; without the query.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
+    pub path: Option<Part>,
     /// The client's address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<IpAddr>,
@@ -203,7 +209,7 @@ impl Event {
         let Self {
             time: _,
             kind: _,
-            request_id,
+            request_id: _,
             code,
             decision: _,
             reason: _,
@@ -218,7 +224,7 @@ impl Event {
             groups_cut: _,
             mfa: _,
             auth_age: _,
-            session,
+            session: _,
             device,
             device_authority,
             device_trust: _,
@@ -236,31 +242,23 @@ impl Event {
             lost: _,
         } = self;
         if let Some(Rehearsed { decision: _, reason: _, rule }) = shadow {
-            cut(rule, STRING_LIMIT);
+            cut_shared(rule);
         }
+        for text in [resource, rule, subject, provider, device, device_authority] {
+            cut_shared(text);
+        }
+        cut(code, STRING_LIMIT);
         cut(comment, COMMENT_LIMIT);
-        for text in [
-            request_id,
-            code,
-            resource,
-            rule,
-            subject,
-            provider,
-            session,
-            device,
-            device_authority,
-            method,
-            host,
-        ] {
-            cut(text, STRING_LIMIT);
+        if let Some(Cow::Owned(text)) = method {
+            truncate(text, STRING_LIMIT);
         }
-        if let Some(path) = path
-            && let Some(query) = path.find(['?', '#'])
-        {
-            path.truncate(query);
-            path.shrink_to_fit();
+        if let Some(text) = host.take_if(|text| text.len() > STRING_LIMIT) {
+            *host = Some(text.cut(STRING_LIMIT));
         }
-        cut(path, PATH_LIMIT);
+        if let Some(text) = path.take() {
+            let end = text.find(['?', '#']).unwrap_or(text.len());
+            *path = Some(text.cut(end.min(PATH_LIMIT)));
+        }
     }
 
     /// Appends the event as one line of JSON.
@@ -280,11 +278,21 @@ impl Event {
 
 /// Cuts a text to at most so many bytes, between two characters.
 fn cut(text: &mut Option<String>, limit: usize) {
-    if let Some(text) = text
-        && text.len() > limit
-    {
+    if let Some(text) = text {
+        truncate(text, limit);
+    }
+}
+
+fn truncate(text: &mut String, limit: usize) {
+    if text.len() > limit {
         text.truncate(text.floor_char_boundary(limit));
         text.shrink_to_fit();
+    }
+}
+
+fn cut_shared(text: &mut Option<Arc<str>>) {
+    if let Some(long) = text.take_if(|text| text.len() > STRING_LIMIT) {
+        *text = long.get(..long.floor_char_boundary(STRING_LIMIT)).map(Arc::from);
     }
 }
 

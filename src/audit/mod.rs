@@ -17,6 +17,7 @@ mod writer;
 
 pub use event::{Event, Kind, Rehearsed};
 
+use crate::access::Timestamp;
 use crate::telemetry::Metrics;
 use std::path::Path;
 use std::sync::Arc;
@@ -129,7 +130,7 @@ impl Audit {
         // Before the queue, so that the queue is bounded in bytes too.
         event.bound();
         self.shared.metrics.audit_queue.inc();
-        match self.sender.try_send(Message::Event(Box::new(event))) {
+        match self.sender.try_send(Message::Event(event)) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
                 self.shared.metrics.audit_queue.dec();
@@ -169,6 +170,17 @@ impl Drop for Audit {
 pub fn now() -> OffsetDateTime {
     #[expect(clippy::disallowed_methods, reason = "the audit log stands at the edge, where clocks are read")]
     OffsetDateTime::now_utc()
+}
+
+/// The same in whole seconds since the Unix epoch, for those who decide and do not write.
+#[must_use]
+pub fn unix_now() -> Timestamp {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the same edge; a clock before 1970 is one that is not set"
+    )]
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ impl Log {
 }
 
 fn event(path: &str) -> Event {
-    Event { path: Some(path.to_owned()), ..Event::new(Kind::Decision, NOON) }
+    Event { path: Some(path.into()), ..Event::new(Kind::Decision, NOON) }
 }
 
 /// Waits for what another thread does; a minute is a failure.
@@ -70,10 +70,13 @@ fn line(event: &mut Event) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
+const ID: &str = "01928c4e-7b1c-7000-8000-0123456789ab";
+const SESSION: &str = "5f000000000000000000000000000001";
+
 #[test]
 fn an_event_has_the_keys_of_the_contract_and_no_others() {
     let mut full = Event {
-        request_id: Some("0198".into()),
+        request_id: Some(ID.parse().unwrap()),
         code: Some("7QK2".into()),
         decision: Some(Decided::Deny),
         reason: Some(Reason::DeviceNotIssued.code()),
@@ -83,7 +86,7 @@ fn an_event_has_the_keys_of_the_contract_and_no_others() {
         policy: Some(3),
         subject: Some("a@corp.example".into()),
         provider: Some("workforce".into()),
-        session: Some("5f".into()),
+        session: Some(SESSION.parse().unwrap()),
         device: Some("laptop-7".into()),
         device_authority: Some("mdm".into()),
         device_trust: Some(DeviceTrust::Enrolled),
@@ -100,10 +103,10 @@ fn an_event_has_the_keys_of_the_contract_and_no_others() {
     };
     let value = line(&mut full);
     let expected = serde_json::json!({
-        "time": "2026-11-23T12:00:00.123456Z", "kind": "decision", "request_id": "0198", "code": "7QK2",
+        "time": "2026-11-23T12:00:00.123456Z", "kind": "decision", "request_id": ID, "code": "7QK2",
         "decision": "deny", "reason": "device_not_issued", "resource": "payroll", "tier": "high",
         "rule": "policies/resources.yaml:14", "policy": 3, "subject": "a@corp.example", "provider": "workforce",
-        "session": "5f", "device": "laptop-7", "device_authority": "mdm", "device_trust": "enrolled",
+        "session": SESSION, "device": "laptop-7", "device_authority": "mdm", "device_trust": "enrolled",
         "device_reason": "device_expired", "method": "GET", "host": "payroll.corp.example", "path": "/slips", "client": "2001:db8::1",
         "status": 403, "bytes_in": 0, "bytes_out": 812, "duration_us": 417,
     });
@@ -141,7 +144,7 @@ fn every_time_is_written_in_utc_with_six_digits() {
 #[test]
 fn long_strings_are_cut_between_two_characters() {
     let long = "é".repeat(40_000);
-    let value = line(&mut Event { host: Some(long.clone()), ..event(&format!("/{long}")) });
+    let value = line(&mut Event { host: Some(long.as_str().into()), ..event(&format!("/{long}")) });
     assert_eq!(value["host"].as_str().unwrap().len(), 256);
     assert_eq!(value["path"].as_str().unwrap().len(), 2047);
 }
@@ -149,7 +152,7 @@ fn long_strings_are_cut_between_two_characters() {
 proptest! {
     #[test]
     fn any_strings_become_one_line_of_json_without_the_query(path in ".*", host in "\\PC*|.*", subject in any::<String>()) {
-        let value = line(&mut Event { host: Some(host), subject: Some(subject), ..event(&path) });
+        let value = line(&mut Event { host: Some(host.into()), subject: Some(subject.into()), ..event(&path) });
         let written = value["path"].as_str().unwrap();
         prop_assert!(!written.contains('?'));
         prop_assert!(path.starts_with(written));

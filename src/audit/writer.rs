@@ -18,8 +18,12 @@ use time::{Date, OffsetDateTime, UtcOffset};
 use tokio::sync::oneshot;
 
 /// What travels through the queue.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "almost everything is an event, and the queue's places are made once: recording asks for no memory"
+)]
 pub(super) enum Message {
-    Event(Box<Event>),
+    Event(Event),
     /// Answer when everything before is on the disk.
     Flush(oneshot::Sender<bool>),
 }
@@ -35,6 +39,8 @@ pub(super) struct Settings {
     pub(super) retry: Duration,
     /// How long a written batch may wait for the disk.
     pub(super) sync: Duration,
+    /// How long events gather after a batch, so that whoever records one need not wake this thread.
+    pub(super) gather: Duration,
     pub(super) now: fn() -> OffsetDateTime,
 }
 
@@ -44,6 +50,7 @@ impl Settings {
         batch: 256 * 1024,
         retry: Duration::from_secs(1),
         sync: Duration::from_secs(1),
+        gather: Duration::from_millis(5),
         now: super::now,
     };
 }
@@ -102,7 +109,11 @@ impl Writer {
                 None => self.receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             let step = match received {
-                Ok(message) => self.take(message),
+                Ok(message) => {
+                    let step = self.take(message);
+                    std::thread::sleep(self.settings.gather);
+                    step
+                }
                 Err(RecvTimeoutError::Timeout) => self.sync(),
                 Err(RecvTimeoutError::Disconnected) => ControlFlow::Break(()),
             };

@@ -14,7 +14,7 @@ const HSTS: Duration = Duration::from_hours(365 * 24);
 
 impl Reader<'_> {
     pub(super) fn listen(&mut self, listen: At<raw::Listen>) -> Listen {
-        let raw::Listen { https, http, admin, proxy_protocol } = listen.value;
+        let raw::Listen { https, http, admin, proxy_protocol, workers } = listen.value;
         let mut seen = HashMap::new();
         if !https.is_stated() {
             self.error("C0104", listen.span, "there is no https listener", "add `https: [0.0.0.0:443]`");
@@ -40,7 +40,9 @@ impl Reader<'_> {
             let from = self.texts(from, "from");
             from.iter().filter_map(|text| self.network(text)).collect()
         });
-        Listen { https, http, admin, proxy_protocol }
+        let stated = workers.is_stated();
+        let workers = usize::try_from(self.number(&workers, 1, 1..=1024)).ok().filter(|_| stated);
+        Listen { https, http, admin, proxy_protocol, workers }
     }
 
     fn socket(

@@ -115,6 +115,8 @@ pub struct Listen {
     pub admin: Option<SocketAddr>,
     /// Balancers that send a PROXY protocol header; empty where none does.
     pub proxy_protocol: Vec<IpNet>,
+    /// Threads that serve requests; `None` for one for each core.
+    pub workers: Option<usize>,
 }
 
 /// What the public listener's TLS does.

@@ -89,6 +89,9 @@ mirror! {
         /// Balancers whose connections begin with a PROXY header. Default: none, so that the peer is the
         /// client.
         proxy_protocol: Key<ProxyProtocol>,
+        /// Threads that serve requests. Default: one for each core that the process may use.
+        #[schemars(with = "Count", range(min = 1, max = 1024))]
+        workers: Key<u64>,
     }
     /// Balancers that say whom they speak for.
     #[schemars(extend("required" = ["from"]))]

@@ -69,6 +69,22 @@ pub struct DeviceClaim {
     pub trust: DeviceTrust,
 }
 
+/// A signed assertion.
+#[derive(Clone, Debug)]
+pub struct Assertion {
+    /// As a header's value.
+    pub value: HeaderValue,
+    expires: Timestamp,
+}
+
+impl Assertion {
+    /// Whether it may be shown once more.
+    #[must_use]
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        self.expires.saturating_sub(now) >= LEAST_LEFT
+    }
+}
+
 #[derive(Serialize)]
 struct Signed<'c> {
     #[serde(flatten)]
@@ -83,7 +99,7 @@ pub struct Assertions {
     header: Header,
     key: EncodingKey,
     jwks: String,
-    kept: Mutex<HashMap<Claims, (Timestamp, HeaderValue)>>,
+    kept: Mutex<HashMap<Claims, Assertion>>,
 }
 
 impl Assertions {
@@ -106,15 +122,15 @@ impl Assertions {
         &self.jwks
     }
 
-    /// The assertion of these claims as a header's value: the one made before while it is fresh enough.
+    /// The assertion of these claims: the one made before while it is fresh enough.
     ///
     /// # Errors
     /// The library could not sign.
-    pub fn sign(&self, claims: &Claims, now: Timestamp) -> Result<HeaderValue, AssertionError> {
+    pub fn sign(&self, claims: &Claims, now: Timestamp) -> Result<Assertion, AssertionError> {
         {
             let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((_, value)) = kept.get(claims).filter(|(expires, _)| expires - now >= LEAST_LEFT) {
-                return Ok(value.clone());
+            if let Some(assertion) = kept.get(claims).filter(|assertion| assertion.is_fresh(now)) {
+                return Ok(assertion.clone());
             }
         }
         let expires = now + LIFETIME;
@@ -125,13 +141,14 @@ impl Assertions {
         value.set_sensitive(true);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= MAX_KEPT {
-            kept.retain(|_, (expires, _)| *expires - now >= LEAST_LEFT);
+            kept.retain(|_, assertion| assertion.is_fresh(now));
             if kept.len() >= MAX_KEPT {
                 kept.clear();
             }
         }
-        kept.insert(claims.clone(), (expires, value.clone()));
-        Ok(value)
+        let assertion = Assertion { value, expires };
+        kept.insert(claims.clone(), assertion.clone());
+        Ok(assertion)
     }
 }
 
@@ -176,7 +193,7 @@ mod tests {
             EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
         let assertions = Assertions::new(&[("k1".into(), pkcs8.as_ref().to_vec())]).unwrap();
         let now = i64::try_from(jsonwebtoken::get_current_timestamp()).unwrap();
-        let token = assertions.sign(&claims("payroll"), now).unwrap();
+        let token = assertions.sign(&claims("payroll"), now).unwrap().value;
         let jwks: jsonwebtoken::jwk::JwkSet = serde_json::from_str(assertions.jwks()).unwrap();
         let key = jsonwebtoken::DecodingKey::from_jwk(jwks.find("k1").unwrap()).unwrap();
         let mut validation = jsonwebtoken::Validation::new(Algorithm::ES256);
@@ -190,8 +207,9 @@ mod tests {
         assert!(
             jsonwebtoken::decode::<serde_json::Value>(token.to_str().unwrap(), &key, &validation).is_err()
         );
-        assert_eq!(assertions.sign(&claims("payroll"), now + 100).unwrap(), token, "used again while fresh");
-        assert_ne!(assertions.sign(&claims("payroll"), now + 200).unwrap(), token);
-        assert_ne!(assertions.sign(&claims("tickets"), now).unwrap(), token);
+        let later = |audience, after| assertions.sign(&claims(audience), now + after).unwrap().value;
+        assert_eq!(later("payroll", 100), token, "used again while fresh");
+        assert_ne!(later("payroll", 200), token);
+        assert_ne!(later("tickets", 0), token);
     }
 }

@@ -17,8 +17,9 @@ use crate::session::Person;
 use crate::snapshot::Snapshot;
 use crate::telemetry::Decided;
 use bytes::Bytes;
+use http::HeaderMap;
 use pingora::Result;
-use pingora::proxy::Session;
+use pingora::protocols::http::ServerSession;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,8 +32,6 @@ pub(super) struct Case<'a> {
     pub(super) judged: Judgement,
     /// What kind of client asks, also where the rest of the request is not understood.
     pub(super) kind: Kind,
-    /// The cookies of the request, for the answer that sends a browser to sign in.
-    pub(super) headers: http::HeaderMap,
 }
 
 impl Case<'_> {
@@ -65,12 +64,12 @@ impl Case<'_> {
         record: &mut Record,
         request: &Request,
         place: Place<'_>,
-        step: Step,
-        reason: Reason,
-        rule: Option<&Origin>,
+        (step, reason, rule): (Step, Reason, Option<&Origin>),
+        headers: &HeaderMap,
     ) -> Verdict {
         record.decided(Decided::Challenge, reason, rule);
-        Verdict::Answer(self.answer(record, Some(request), Some(place), reason, Some(step), None))
+        let step = Some((step, headers));
+        Verdict::Answer(self.answer(record, Some(request), Some(place), reason, step, None))
     }
 
     fn answer(
@@ -79,19 +78,13 @@ impl Case<'_> {
         request: Option<&Request>,
         place: Option<Place<'_>>,
         reason: Reason,
-        step: Option<Step>,
+        step: Option<(Step, &HeaderMap)>,
         retry_after: Option<Duration>,
     ) -> Answer {
         let person = request.and_then(|request| request.who.person());
-        let redirect = request.zip(step).map(|(request, step)| {
+        let redirect = request.zip(step).map(|(request, (step, headers))| {
             let visit = self.visit_of(request, record);
-            challenge_redirect(
-                &self.gateway.login,
-                &visit.visitor(),
-                &self.headers,
-                &request.path_and_query(),
-                step,
-            )
+            challenge_redirect(&self.gateway.login, &visit.visitor(), headers, request.path_and_query(), step)
         });
         let device = self.judged.device();
         let code = record.code();
@@ -100,13 +93,13 @@ impl Case<'_> {
             place.filter(|_| person.is_some()).map(|place| (place.resource(), place.section().tier));
         respond::refuse(&Refused {
             reason,
-            step,
+            step: step.map(|(step, _)| step),
             kind: self.kind,
             request,
             resource,
             shared_by: place.map(Place::resource),
             code: &code,
-            user: person.as_ref().map(|person| person.user.as_str()),
+            user: person.as_ref().map(|person| &*person.user),
             device: DeviceView { trust: device.trust, id: device.id, lowered: device.lowered },
             lacking: self.lacking(place.filter(|_| person.is_some()), person.as_deref(), reason),
             redirect,
@@ -126,7 +119,7 @@ impl Case<'_> {
         let posture = self.snapshot.policy.posture(place.section().tier);
         // What is refused for something else is not helped by what would be refused next.
         let Some(posture) = posture.filter(|_| reason.is_about_posture()) else { return Vec::new() };
-        let names = [Some(person.user.as_str()), person.email.as_deref()];
+        let names = [Some(&*person.user), person.email.as_deref()];
         posture.unmet(standing, names, self.now).filter_map(pages::remedy).collect()
     }
 
@@ -144,7 +137,7 @@ impl Case<'_> {
 
     pub(super) async fn visit(
         &self,
-        session: &mut Session,
+        session: &mut ServerSession,
         record: &mut Record,
         request: &Request,
     ) -> Result<Verdict> {
@@ -164,7 +157,7 @@ impl Case<'_> {
                     Some(request),
                     None,
                     reason,
-                    Some(Step::SignIn),
+                    Some((Step::SignIn, &session.req_header().headers)),
                     None,
                 )))
             }

@@ -1,9 +1,11 @@
 //! One client connection: where it comes from, what its handshake proved, and the bytes on it.
 
 use super::chunks::Chunks;
+use super::memory::Memory;
 use super::tls::Served;
 use crate::device::Evidence;
 use async_trait::async_trait;
+use bytes::{Buf, BytesMut};
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{
@@ -16,9 +18,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
+
+/// What is written at once, bytes: a whole TLS record (RFC 8446 §5.1). What is shorter waits for more
+/// until the framework flushes, so that a head and its body make one record and one system call.
+const RECORD: usize = 16 * 1024;
 
 /// What is known of a connection for as long as it lives.
 pub struct Connection {
@@ -34,6 +40,8 @@ pub struct Connection {
     pub http2: bool,
     /// A chunked body broke its framing: nothing more is read from this connection.
     pub broken_framing: AtomicBool,
+    /// What its requests so far came to.
+    pub memory: Memory,
 }
 
 /// The bytes of a connection, as the framework reads and writes them.
@@ -41,13 +49,15 @@ pub struct Wire {
     tls: TlsStream<TcpStream>,
     connection: Arc<Connection>,
     chunks: Option<Chunks>,
+    /// Written by the framework and not yet by us. Empty, and without memory, on an idle connection.
+    waiting: BytesMut,
 }
 
 impl Wire {
     /// The stream behind a finished handshake.
     #[must_use]
     pub fn new(tls: TlsStream<TcpStream>, connection: Arc<Connection>) -> Self {
-        Self { tls, connection, chunks: None }
+        Self { tls, connection, chunks: None, waiting: BytesMut::new() }
     }
 
     /// What is known of the connection.
@@ -72,6 +82,19 @@ impl Wire {
         self.chunks = None;
     }
 
+    /// Hands what waits to the encryption.
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.waiting.is_empty() {
+            let written = ready!(Pin::new(&mut self.tls).poll_write(cx, &self.waiting))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.waiting.advance(written);
+        }
+        self.waiting = BytesMut::new();
+        Poll::Ready(Ok(()))
+    }
+
     fn broken(&self, broken: super::chunks::BrokenFraming) -> io::Error {
         self.connection.broken_framing.store(true, Ordering::Relaxed);
         io::Error::new(io::ErrorKind::InvalidData, broken)
@@ -84,6 +107,12 @@ impl AsyncRead for Wire {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.waiting.is_empty() {
+            // Nothing more is there to be sent with it, or nobody would look whether the client still is.
+            if let Poll::Ready(Err(error)) = self.as_mut().poll_flush(cx) {
+                return Poll::Ready(Err(error));
+            }
+        }
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.tls).poll_read(cx, buf))?;
         if let Some(chunks) = &mut self.chunks {
@@ -102,29 +131,41 @@ impl AsyncRead for Wire {
     }
 }
 
+/// For whoever waits for bytes between two requests without memory to put them in. What is looked at here
+/// is read as usual afterwards.
+impl AsyncBufRead for Wire {
+    fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
+        Pin::new(&mut self.get_mut().tls).poll_fill_buf(cx)
+    }
+
+    fn consume(mut self: Pin<&mut Self>, amount: usize) {
+        Pin::new(&mut self.tls).consume(amount);
+    }
+}
+
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tls).poll_write(cx, buf)
+        let room = RECORD.saturating_sub(self.waiting.len());
+        if self.waiting.is_empty() && buf.len() >= RECORD {
+            return Pin::new(&mut self.tls).poll_write(cx, buf);
+        }
+        if room == 0 {
+            ready!(self.poll_drain(cx))?;
+            return self.poll_write(cx, buf);
+        }
+        let taken = buf.get(..room).unwrap_or(buf);
+        self.waiting.extend_from_slice(taken);
+        Poll::Ready(Ok(taken.len()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_drain(cx))?;
         Pin::new(&mut self.tls).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_drain(cx))?;
         Pin::new(&mut self.tls).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tls).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.tls.is_write_vectored()
     }
 }
 
@@ -132,7 +173,7 @@ impl AsyncWrite for Wire {
 impl Shutdown for Wire {
     async fn shutdown(&mut self) {
         // The peer may be gone already; there is nobody left to tell.
-        let _ = AsyncWriteExt::shutdown(&mut self.tls).await;
+        let _ = AsyncWriteExt::shutdown(&mut *self).await;
     }
 }
 

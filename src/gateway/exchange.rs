@@ -1,4 +1,8 @@
-//! One request from head to end, in the framework's phases.
+//! One request from head to end: what is known of it, and what becomes of it in each phase.
+//!
+//! Two ways lead through it: [`super::relay`], for what has no body to send on, and the framework's own
+//! phases in [`super::handler`], for everything else. Both ask here, so that neither can allow, record or
+//! answer otherwise than the other.
 
 use super::failure;
 use super::forward::Forward;
@@ -7,24 +11,21 @@ use super::record::Record;
 use super::request::{Kind, Request, Who};
 use super::respond::{self, Refused};
 use super::scope::Scope;
+use super::upstream::Way;
 use crate::access::{Reason, Timestamp};
 use crate::pages::DeviceView;
-use async_trait::async_trait;
 use bytes::Bytes;
 use futures::FutureExt;
+use http::{StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::prelude::HttpPeer;
-use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::protocols::http::ServerSession;
 use pingora::{BError, Error, ErrorSource, ErrorType, Result};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A body must reach the least rate after this long, seconds.
 const RATE_GRACE: u64 = 10;
-
-/// The framework's callbacks. What they need comes with the request's [`Scope`].
-pub struct Handler;
 
 /// One request under way.
 pub struct Exchange {
@@ -33,6 +34,8 @@ pub struct Exchange {
     request: Option<Arc<Request>>,
     forward: Option<Forward>,
     failure: Option<Reason>,
+    /// By its own account, its body is larger than any may be.
+    too_large: bool,
     /// The answer has a length: it is a download, and no stream that goes on by itself.
     download: bool,
     body_began: Option<Instant>,
@@ -40,10 +43,31 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// A request in these surroundings, of which nothing is known yet.
+    pub(super) fn new(scope: Option<Arc<Scope>>) -> Self {
+        let record =
+            scope.as_ref().map(|scope| Record::new(Arc::clone(scope.gateway()), Some(Arc::clone(scope))));
+        Self {
+            scope,
+            record,
+            request: None,
+            forward: None,
+            failure: None,
+            too_large: false,
+            download: false,
+            body_began: None,
+            body_bytes: 0,
+        }
+    }
+
     #[expect(clippy::unnecessary_box_returns, reason = "the framework's errors are boxed")]
-    fn fail(&mut self, reason: Reason) -> BError {
+    pub(super) fn fail(&mut self, reason: Reason) -> BError {
         self.failure = Some(reason);
         Error::explain(ErrorType::InternalError, reason.code())
+    }
+
+    fn now(&self) -> Timestamp {
+        self.scope.as_ref().map_or(0, |scope| scope.gateway().now())
     }
 
     /// Notes that the session that the request came with is in use.
@@ -53,62 +77,28 @@ impl Exchange {
         }
     }
 
-    async fn judge(&mut self, session: &mut Session) -> Result<Verdict> {
-        let Some(scope) = self.scope.clone() else { return Err(self.fail(Reason::InternalError)) };
-        let Some(mut record) = self.record.take() else { return Err(self.fail(Reason::InternalError)) };
-        let verdict = judge::judge(session, &scope, &mut record).await;
-        self.record = Some(record);
-        verdict
-    }
-}
-
-#[async_trait]
-impl ProxyHttp for Handler {
-    type CTX = Exchange;
-
-    fn new_ctx(&self) -> Exchange {
-        let scope = Scope::current();
-        let record =
-            scope.as_ref().map(|scope| Record::new(Arc::clone(scope.gateway()), Some(Arc::clone(scope))));
-        Exchange {
-            scope,
-            record,
-            request: None,
-            forward: None,
-            failure: None,
-            download: false,
-            body_began: None,
-            body_bytes: 0,
-        }
-    }
-
-    async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+    /// Judges the request and, where it is not to be forwarded, answers it. Whether it was answered.
+    ///
+    /// # Errors
+    /// The client went away, or something of ours failed.
+    pub(super) async fn settle(&mut self, session: &mut ServerSession) -> Result<bool> {
         // A panic in a decision is a denial like any other fault: the client is told, and nothing is forwarded.
-        let judged = AssertUnwindSafe(exchange.judge(session)).catch_unwind().await;
-        let verdict = judged.unwrap_or_else(|_panic| Err(exchange.fail(Reason::InternalError)))?;
-        match verdict {
+        let judged = AssertUnwindSafe(self.judge(session)).catch_unwind().await;
+        match judged.unwrap_or_else(|_panic| Err(self.fail(Reason::InternalError)))? {
             Verdict::Forward(admitted) => {
-                let Admitted { request, forward, too_large } = *admitted;
-                exchange.request = Some(request);
-                exchange.forward = Some(forward);
-                // A body that is too large by its own account is refused before any of it is read.
-                if too_large {
-                    return Err(exchange.fail(Reason::RequestTooLarge));
-                }
-                let expects = session.req_header().headers.contains_key(http::header::EXPECT);
-                if expects && session.req_header().version == http::Version::HTTP_11 {
-                    session.as_downstream_mut().write_continue_response().await?;
-                }
+                let Admitted { request, forward, too_large } = admitted;
+                self.request = Some(request);
+                self.forward = Some(forward);
+                self.too_large = too_large;
                 Ok(false)
             }
             Verdict::Answer(answer) => {
                 let hsts =
-                    exchange.scope.as_ref().and_then(|scope| scope.gateway().snapshot().config.tls.hsts);
-                let status = answer.status.as_u16();
-                let Some(record) = &mut exchange.record else { return Ok(true) };
-                record.status(status);
-                let id = record.request_id().to_owned();
-                let sent = respond::send(session, answer, hsts, &id).await?;
+                    self.scope.as_ref().and_then(|scope| scope.gateway().snapshot.load().config.tls.hsts);
+                let Some(record) = &mut self.record else { return Ok(true) };
+                record.status(answer.status.as_u16());
+                let id = record.request_id();
+                let sent = respond::send(session, answer, hsts, id).await?;
                 record.bytes_out(sent);
                 record.finish();
                 Ok(true)
@@ -116,161 +106,175 @@ impl ProxyHttp for Handler {
         }
     }
 
-    async fn upstream_peer(&self, _: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
-        let now = exchange.scope.as_ref().map_or(0, |scope| scope.gateway().now());
-        // No permit, no upstream.
-        let peer = match &mut exchange.forward {
-            Some(forward) => forward.peer(now),
-            None => Err(Reason::InternalError),
-        };
-        peer.map(Box::new).map_err(|reason| exchange.fail(reason))
+    async fn judge(&mut self, session: &mut ServerSession) -> Result<Verdict> {
+        let Some(scope) = self.scope.clone() else { return Err(self.fail(Reason::InternalError)) };
+        let Some(mut record) = self.record.take() else { return Err(self.fail(Reason::InternalError)) };
+        let verdict = judge::judge(session, &scope, &mut record).await;
+        self.record = Some(record);
+        verdict
     }
 
-    async fn upstream_request_filter(
-        &self,
-        _: &mut Session,
-        head: &mut RequestHeader,
-        exchange: &mut Exchange,
-    ) -> Result<()> {
-        match &exchange.forward {
-            Some(forward) => forward.dress(head),
-            None => Err(exchange.fail(Reason::InternalError)),
-        }
+    /// Whether the request was judged and goes on.
+    pub(super) fn is_admitted(&self) -> bool {
+        self.forward.is_some()
     }
 
-    async fn request_body_filter(
-        &self,
-        session: &mut Session,
-        body: &mut Option<Bytes>,
-        end: bool,
-        exchange: &mut Exchange,
-    ) -> Result<()> {
-        let arrived = body.as_ref().map_or(0, Bytes::len);
-        let Some(scope) = exchange.scope.clone() else { return Err(exchange.fail(Reason::InternalError)) };
-        let now = scope.gateway().now();
-        scope.body_arrived(now, end);
-        if let Some(record) = &mut exchange.record {
-            record.bytes_in(arrived);
+    /// Whether the request's upstream is spoken to over HTTP/2.
+    pub(super) fn goes_to_http2(&self) -> bool {
+        self.forward.as_ref().is_some_and(Forward::goes_to_http2)
+    }
+
+    /// The body that follows may be sent.
+    ///
+    /// # Errors
+    /// It is too large by its own account, which is said before any of it is read, or the client is gone.
+    pub(super) async fn welcome_body(&mut self, session: &mut ServerSession) -> Result<()> {
+        if self.too_large {
+            return Err(self.fail(Reason::RequestTooLarge));
         }
-        if arrived > 0 {
-            // An upload and a conversation in a WebSocket are use of the session.
-            exchange.touch(now);
-        }
-        if session.was_upgraded() {
-            return Ok(());
-        }
-        exchange.body_bytes = exchange.body_bytes.saturating_add(u64::try_from(arrived).unwrap_or(u64::MAX));
-        let limits = scope.gateway().snapshot().config.limits;
-        if limits.max_body_bytes.is_some_and(|most| exchange.body_bytes > most) {
-            return Err(exchange.fail(Reason::RequestTooLarge));
-        }
-        let took = exchange.body_began.get_or_insert_with(Instant::now).elapsed().as_secs();
-        let least = took.saturating_mul(u64::from(limits.min_rate));
-        let may_pause = exchange.request.as_ref().is_some_and(|request| request.may_pause());
-        if took >= RATE_GRACE && !end && !may_pause && exchange.body_bytes < least {
-            return Err(exchange.fail(Reason::RequestTimeout));
+        let head = session.req_header();
+        if head.headers.contains_key(http::header::EXPECT) && head.version == Version::HTTP_11 {
+            session.write_continue_response().await?;
         }
         Ok(())
     }
 
-    async fn response_filter(
-        &self,
-        _: &mut Session,
-        head: &mut ResponseHeader,
-        exchange: &mut Exchange,
+    /// Where to connect. No permit, no upstream.
+    ///
+    /// # Errors
+    /// There is no address.
+    pub(super) fn way(&mut self) -> Result<Arc<Way>> {
+        let now = self.now();
+        let way = match &mut self.forward {
+            Some(forward) => forward.way(now),
+            None => Err(Reason::InternalError),
+        };
+        way.map_err(|reason| self.fail(reason))
+    }
+
+    /// Makes the request as the upstream gets it.
+    ///
+    /// # Errors
+    /// There was no permit, or a value cannot be written in a header.
+    pub(super) fn dress(&mut self, head: &mut RequestHeader) -> Result<()> {
+        match &self.forward {
+            Some(forward) => forward.dress(head),
+            None => Err(self.fail(Reason::InternalError)),
+        }
+    }
+
+    /// A part of the request's body has arrived.
+    ///
+    /// # Errors
+    /// It is too much, or comes too slowly.
+    pub(super) fn body_arrived(
+        &mut self,
+        session: &ServerSession,
+        body: Option<&Bytes>,
+        end: bool,
     ) -> Result<()> {
-        let (Some(scope), Some(record), Some(forward)) =
-            (&exchange.scope, &mut exchange.record, &mut exchange.forward)
+        let arrived = body.map_or(0, Bytes::len);
+        let Some(scope) = self.scope.clone() else { return Err(self.fail(Reason::InternalError)) };
+        let now = scope.gateway().now();
+        scope.body_arrived(now, end);
+        if let Some(record) = &mut self.record {
+            record.bytes_in(arrived);
+        }
+        if arrived > 0 {
+            // An upload and a conversation in a WebSocket are use of the session.
+            self.touch(now);
+        }
+        if session.was_upgraded() {
+            return Ok(());
+        }
+        self.body_bytes = self.body_bytes.saturating_add(u64::try_from(arrived).unwrap_or(u64::MAX));
+        let limits = scope.gateway().snapshot.load().config.limits;
+        if limits.max_body_bytes.is_some_and(|most| self.body_bytes > most) {
+            return Err(self.fail(Reason::RequestTooLarge));
+        }
+        let took = self.body_began.get_or_insert_with(Instant::now).elapsed().as_secs();
+        let least = took.saturating_mul(u64::from(limits.min_rate));
+        let may_pause = self.request.as_ref().is_some_and(|request| request.may_pause());
+        if took >= RATE_GRACE && !end && !may_pause && self.body_bytes < least {
+            return Err(self.fail(Reason::RequestTimeout));
+        }
+        Ok(())
+    }
+
+    /// The upstream's answer has begun.
+    ///
+    /// # Errors
+    /// It is none that may be passed on.
+    pub(super) fn answer_began(&mut self, head: &mut ResponseHeader) -> Result<()> {
+        let (Some(scope), Some(record), Some(forward)) = (&self.scope, &mut self.record, &mut self.forward)
         else {
             return Ok(());
         };
-        if head.status.is_informational() && head.status != http::StatusCode::SWITCHING_PROTOCOLS {
+        if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(());
         }
-        let asked = exchange.request.as_ref().is_some_and(|request| request.kind == Kind::WebSocket);
-        if head.status == http::StatusCode::SWITCHING_PROTOCOLS && !asked {
+        let asked = self.request.as_ref().is_some_and(|request| request.kind == Kind::WebSocket);
+        if head.status == StatusCode::SWITCHING_PROTOCOLS && !asked {
             // A tunnel that nobody asked for would pass by every decision.
-            return Err(exchange.fail(Reason::UpstreamUnavailable));
+            return Err(self.fail(Reason::UpstreamUnavailable));
         }
         record.status(head.status.as_u16());
-        exchange.download = head.headers.contains_key(http::header::CONTENT_LENGTH);
-        let id = record.request_id().to_owned();
-        forward.answered(head, scope.gateway(), &id)
+        self.download = head.headers.contains_key(http::header::CONTENT_LENGTH);
+        let id = record.request_id();
+        forward.answered(head, scope.gateway(), id)
     }
 
-    fn response_body_filter(
-        &self,
-        _: &mut Session,
-        body: &mut Option<Bytes>,
-        _: bool,
-        exchange: &mut Exchange,
-    ) -> Result<Option<Duration>> {
-        if let (Some(record), Some(body)) = (&mut exchange.record, body) {
-            record.bytes_out(body.len());
+    /// A part of the answer's body went by.
+    pub(super) fn answered(&mut self, bytes: usize) {
+        if let Some(record) = &mut self.record {
+            record.bytes_out(bytes);
         }
-        if let Some(scope) = exchange.scope.as_ref().filter(|_| exchange.download) {
-            exchange.touch(scope.gateway().now());
+        if self.download {
+            self.touch(self.now());
         }
-        Ok(None)
     }
 
-    fn fail_to_connect(
-        &self,
-        _: &mut Session,
-        _: &HttpPeer,
-        exchange: &mut Exchange,
-        mut error: BError,
-    ) -> BError {
-        let now = exchange.scope.as_ref().map_or(0, |scope| scope.gateway().now());
+    /// The upstream's address could not be reached.
+    #[expect(clippy::unnecessary_box_returns, reason = "the framework's errors are boxed")]
+    pub(super) fn connect_failed(&mut self, mut error: BError) -> BError {
         // Nothing was sent, so trying elsewhere is safe whatever the method.
-        let again = exchange.forward.as_ref().is_some_and(|forward| forward.failed(now, true));
+        let again = self.forward.as_ref().is_some_and(|forward| forward.failed(self.now(), true));
         error.set_retry(again);
         error
     }
 
-    fn error_while_proxy(
-        &self,
-        _: &HttpPeer,
-        session: &mut Session,
-        mut error: BError,
-        exchange: &mut Exchange,
-        reused: bool,
-    ) -> BError {
-        let safe = session.req_header().method.is_idempotent() && !session.as_ref().retry_buffer_truncated();
+    /// The exchange with the upstream broke off.
+    #[expect(clippy::unnecessary_box_returns, reason = "the framework's errors are boxed")]
+    pub(super) fn broke_off(&mut self, session: &ServerSession, mut error: BError, reused: bool) -> BError {
+        let safe = session.req_header().method.is_idempotent() && !session.retry_buffer_truncated();
         if safe {
             error.retry.decide_reuse(reused);
         } else {
             error.set_retry(false);
         }
         if error.esource() == &ErrorSource::Upstream && !error.retry() {
-            let now = exchange.scope.as_ref().map_or(0, |scope| scope.gateway().now());
             // Something was sent already, so the answer whether to try elsewhere is no.
-            let _elsewhere = exchange.forward.as_ref().is_some_and(|forward| forward.failed(now, false));
+            let _elsewhere = self.forward.as_ref().is_some_and(|forward| forward.failed(self.now(), false));
         }
         error
     }
 
-    async fn fail_to_proxy(
-        &self,
-        session: &mut Session,
-        error: &Error,
-        exchange: &mut Exchange,
-    ) -> FailToProxy {
-        let reason = exchange.failure.unwrap_or_else(|| failure::reason(error, exchange.scope.as_deref()));
-        let mut failed = FailToProxy { error_code: 0, can_reuse_downstream: false };
-        let Some(record) = &mut exchange.record else { return failed };
+    /// Tells the client what went wrong, where it can still be told. The status; 0 where nothing was said.
+    pub(super) async fn refuse(&mut self, session: &mut ServerSession, error: &Error) -> u16 {
+        let reason = self.failure.unwrap_or_else(|| failure::reason(error, self.scope.as_deref()));
+        let Some(record) = &mut self.record else { return 0 };
         record.failed(reason);
         record.finish();
         session.set_keepalive(None);
         if session.response_written().is_some() || reason == Reason::ClientAborted {
-            return failed;
+            return 0;
         }
         let code = record.code();
         let answer = respond::refuse(&Refused {
             reason,
             step: None,
-            kind: exchange.request.as_ref().map_or(Kind::Other, |request| request.kind),
-            request: exchange.request.as_deref(),
+            kind: self.request.as_ref().map_or(Kind::Other, |request| request.kind),
+            request: self.request.as_deref(),
             resource: None,
             shared_by: None,
             code: &code,
@@ -281,25 +285,21 @@ impl ProxyHttp for Handler {
             retry_after: None,
             body: true,
         });
-        failed.error_code = answer.status.as_u16();
-        record.status(failed.error_code);
-        let id = record.request_id().to_owned();
-        if let Err(error) = respond::send(session, answer, None, &id).await {
+        let status = answer.status.as_u16();
+        record.status(status);
+        let id = record.request_id();
+        if let Err(error) = respond::send(session, answer, None, id).await {
             tracing::debug!(%error, "the client did not take the answer");
         }
-        failed
+        status
     }
 
-    async fn logging(&self, _: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
-        let Some(record) = &mut exchange.record else { return };
+    /// The request is over.
+    pub(super) fn over(&mut self, error: Option<&Error>) {
+        let Some(record) = &mut self.record else { return };
         if let Some(error) = error {
-            tracing::debug!(%error, request_id = record.request_id(), "the request failed");
+            tracing::debug!(%error, request_id = %record.request_id(), "the request failed");
         }
         record.finish();
-    }
-
-    fn suppress_error_log(&self, _: &Session, _: &Exchange, _: &Error) -> bool {
-        // The record says it, once and bounded; an outsider must not fill the log.
-        true
     }
 }

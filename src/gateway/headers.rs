@@ -4,13 +4,15 @@
 //! a framing header in another spelling reaches an upstream from a client.
 
 /// Names as an upstream may read them: lower case, every byte that is no letter or digit a `-`.
-/// A name that equals one of these after that folding never passes.
+/// A name that equals one of these after that folding never passes. Sorted.
 const RESERVED: &[&str] = &[
     "client-cert",
     "client-cert-chain",
     "forwarded",
     "proxy",
     "remote-user",
+    "traceparent",
+    "tracestate",
     "true-client-ip",
     "via",
     "x-client-cert",
@@ -26,15 +28,13 @@ const RESERVED: &[&str] = &[
     "x-rewrite-url",
     "x-ssl-client-cert",
     "x-ssl-client-verify",
-    "traceparent",
-    "tracestate",
 ];
 
 /// Folded beginnings that never pass.
 const RESERVED_PREFIXES: &[&str] =
     &["x-tiergate", "x-forwarded", "x-ssl-client", "x-amzn-oidc", "cf-access", "x-goog-iap"];
 
-/// Framing and routing fields: they pass only in their own spelling, never as `content_length`.
+/// Framing and routing fields: they pass only in their own spelling, never as `content_length`. Sorted.
 const OWN_SPELLING_ONLY: &[&str] = &[
     "authorization",
     "connection",
@@ -60,8 +60,8 @@ pub fn is_reserved(name: &str) -> bool {
     let mut buffer = [0_u8; MAX_FOLDED];
     let folded = fold(name, &mut buffer);
     RESERVED_PREFIXES.iter().any(|prefix| folded.starts_with(prefix))
-        || RESERVED.contains(&folded)
-        || (OWN_SPELLING_ONLY.contains(&folded) && !name.eq_ignore_ascii_case(folded))
+        || RESERVED.binary_search(&folded).is_ok()
+        || (OWN_SPELLING_ONLY.binary_search(&folded).is_ok() && !name.eq_ignore_ascii_case(folded))
 }
 
 /// Lower case, everything else a single `-`, none at the end.
@@ -95,6 +95,11 @@ pub fn plain_value(text: &str) -> std::borrow::Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_lists_are_sorted_as_the_search_expects() {
+        assert!(RESERVED.is_sorted() && OWN_SPELLING_ONLY.is_sorted());
+    }
 
     #[test]
     fn what_could_be_taken_for_ours_is_reserved_in_every_spelling() {

@@ -3,8 +3,8 @@
 use super::connection::Wire;
 use super::scope::Scope;
 use super::wire::{Framing, Head, read_head};
-use super::{Gateway, refusal};
-use pingora::apps::HttpServerApp;
+use super::{Gateway, refusal, relay};
+use pingora::apps::{HttpServerApp, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -22,8 +22,8 @@ pub async fn serve(wire: Wire, gateway: &Arc<Gateway>, mut shutdown: watch::Rece
             // has begun is cut, and the client may safely send it again elsewhere.
             _ = shutdown.wait_for(|stop| *stop) => return,
         };
-        let (bytes, length, framing) = match head {
-            Ok(Head::Complete { bytes, length, framing }) => (bytes, length, framing),
+        let (bytes, length, framing, plain) = match head {
+            Ok(Head::Complete { bytes, length, framing, plain }) => (bytes, length, framing, plain),
             Ok(Head::Refused { reason, seen }) => {
                 refusal::answer(wire, gateway, &connection, reason, &seen).await;
                 return;
@@ -44,10 +44,16 @@ pub async fn serve(wire: Wire, gateway: &Arc<Gateway>, mut shutdown: watch::Rece
         session.set_write_timeout(Some(limits.stall_timeout));
         session.set_total_drain_timeout(Some(limits.header_timeout));
         let scope = Scope::new(Arc::clone(&connection), Arc::clone(gateway));
-        let reused = scope.run(gateway.proxy().process_new_http(session, &shutdown)).await;
-        let Some((stream, _settings)) = reused.flatten().map(pingora::apps::ReusedHttpStream::consume) else {
-            return;
-        };
+        let way = Arc::clone(&scope);
+        // On the heap, so that an idle connection has no room for it, and nothing that surrounds it moves it.
+        let handling = Box::pin(async {
+            if plain {
+                return relay::serve(session, &way, &shutdown).await;
+            }
+            let reused = gateway.proxy().process_new_http(session, &shutdown).await;
+            reused.map(ReusedHttpStream::consume).map(|(stream, _settings)| stream)
+        });
+        let Some(stream) = scope.run(handling).await.flatten() else { return };
         match stream.into_any().downcast::<Wire>() {
             Ok(stream) => wire = stream,
             Err(_) => return,

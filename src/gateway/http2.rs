@@ -1,8 +1,8 @@
 //! HTTP/2 connections: the framework's codec, our bounds, and one task a stream.
 
-use super::Gateway;
 use super::connection::Wire;
 use super::scope::Scope;
+use super::{Gateway, relay};
 use pingora::apps::HttpServerApp;
 use pingora::protocols::Digest;
 use pingora::protocols::http::ServerSession;
@@ -55,8 +55,18 @@ pub async fn serve(wire: Wire, gateway: &Arc<Gateway>, mut shutdown: watch::Rece
                 session.set_total_drain_timeout(Some(limits.header_timeout));
                 let scope = Scope::new(Arc::clone(&connection), Arc::clone(gateway));
                 let (proxy, shutdown) = (Arc::clone(gateway.proxy()), shutdown.clone());
+                let plain = session.is_body_empty() && relay::is_plain(session.req_header());
                 streams.spawn(async move {
-                    scope.run(async move { proxy.process_new_http(session, &shutdown).await }).await;
+                    let way = Arc::clone(&scope);
+                    let handling = Box::pin(async move {
+                        // A stream is used once: there is nothing to come back for.
+                        if plain {
+                            let _none = relay::serve(session, &way, &shutdown).await;
+                        } else {
+                            let _none = proxy.process_new_http(session, &shutdown).await;
+                        }
+                    });
+                    scope.run(handling).await;
                 });
             }
             Ok(Some(H2Accept::Rejected)) => {

@@ -42,7 +42,7 @@ pub fn find(
         return Who::Service(Arc::clone(id));
     }
     let key = connection.evidence.as_ref().map(Evidence::key_digest);
-    match login.held(host, &Cookies::read(headers), key.as_ref()) {
+    match login.held(host, Cookies::read(headers), key.as_ref(), &connection.memory.cookie) {
         Held::Live(session) => Who::Session(session),
         Held::OtherDevice(session) if login_host => Who::Session(session),
         Held::OtherDevice(_) => Who::Nobody(Absent::DeviceChanged),

@@ -15,13 +15,13 @@ use crate::snapshot::{self, Asker, Shadow};
 use crate::telemetry::Decided;
 use crate::text::{canonical, prefix};
 use pingora::Result;
-use pingora::proxy::Session;
+use pingora::protocols::http::ServerSession;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// What to do with a request.
 pub(super) enum Verdict {
-    Forward(Box<Admitted>),
+    Forward(Admitted),
     Answer(Answer),
 }
 
@@ -37,19 +37,22 @@ pub(super) struct Admitted {
 ///
 /// # Errors
 /// The client went away, or the framework failed, while one of our own pages read the request.
-pub(super) async fn judge(session: &mut Session, scope: &Scope, record: &mut Record) -> Result<Verdict> {
+pub(super) async fn judge(
+    session: &mut ServerSession,
+    scope: &Scope,
+    record: &mut Record,
+) -> Result<Verdict> {
     let gateway = scope.gateway();
     let snapshot = gateway.snapshot();
     let now = gateway.now();
     let judged = identify::judge(&scope.connection, &snapshot, now);
-    let headers = cookies_of(session);
     let kind = request::kind(session.req_header());
-    let case = Case { gateway, connection: &scope.connection, snapshot, now, judged, kind, headers };
+    let case = Case { gateway, connection: &scope.connection, snapshot, now, judged, kind };
     judge_case(session, &case, record, scope).await
 }
 
 async fn judge_case(
-    session: &mut Session,
+    session: &mut ServerSession,
     case: &Case<'_>,
     record: &mut Record,
     scope: &Scope,
@@ -72,18 +75,18 @@ async fn judge_case(
     record.request(&request);
     #[cfg(debug_assertions)]
     fault(session);
-    let login_host = case.snapshot.config.identity.login_host == request.host;
-    let place = case.snapshot.policy.locate(&request.host, &request.path);
-    if !login_host && place.is_none() && !case.snapshot.policy.has_host(&request.host) {
+    let login_host = case.snapshot.config.identity.login_host == request.host();
+    let place = case.snapshot.policy.locate(request.host(), request.path());
+    if !login_host && place.is_none() && !case.snapshot.policy.has_host(request.host()) {
         return Ok(case.refuse(record, Some(&request), None, Reason::NoRoute, None));
     }
-    if !case.connection.served.covers(&request.host) {
+    if !case.connection.served.covers(request.host()) {
         return Ok(case.refuse(record, Some(&request), None, Reason::HostNotCovered, None));
     }
     let headers = &session.req_header().headers;
     request.who = identify::find(
         headers,
-        &request.host,
+        request.host(),
         case.connection,
         &case.judged,
         &case.gateway.login,
@@ -91,7 +94,7 @@ async fn judge_case(
     );
     if let (Who::Nobody(absent), false) = (&request.who, own_pages::is_own(&request, &case.snapshot)) {
         let absent = *absent;
-        match identify::token(headers, &case.snapshot, case.now).await {
+        match Box::pin(identify::token(headers, &case.snapshot, case.now)).await {
             Token::NotOurs => {}
             Token::Of(bearer) => request.who = Who::Bearer(bearer),
             Token::Invalid => request.who = Who::Nobody(invalid(absent)),
@@ -106,18 +109,19 @@ async fn judge_case(
     let user = identify::user(&request, &case.snapshot);
     record.asker(&request.who, user.as_ref(), &case.judged, case.now);
     if own_pages::is_own(&request, &case.snapshot) {
-        return case.visit(session, record, &request).await;
+        return Box::pin(case.visit(session, record, &request)).await;
     }
     let Some(place) = place else {
         return Ok(case.refuse(record, Some(&request), None, Reason::NoRoute, None));
     };
-    record.place(&case.snapshot, &place.resource().name, place.section().tier);
+    let counters = case.connection.memory.counters(&case.gateway.metrics, &case.snapshot, place);
+    record.place(&case.snapshot, place, counters);
     if could_lead_elsewhere(place, &request) {
         return Ok(case.refuse(record, Some(&request), None, Reason::AmbiguousRequest, None));
     }
     // Before anybody is identified: a cookie is bound to the device of a connection of its own.
     let other_name =
-        case.connection.sni.as_deref().is_some_and(|sni| sni.trim_end_matches('.') != request.host);
+        case.connection.sni.as_deref().is_some_and(|sni| sni.trim_end_matches('.') != request.host());
     let needs_device = place.section().tier.required_trust() > DeviceTrust::None;
     if needs_device && case.connection.evidence.is_none() && other_name {
         return Ok(case.refuse(record, Some(&request), Some(place), Reason::ConnectionWithoutDevice, None));
@@ -126,19 +130,19 @@ async fn judge_case(
     if limited.is_none() && cors::is_preflight(&request, &session.req_header().headers) {
         return Ok(case.preflight(record, &request, place));
     }
-    Ok(decide_case(session, case, record, scope, Posed { request, user, place, limited }))
+    Ok(decide_case(session, case, record, scope, Posed { request: Arc::new(request), user, place, limited }))
 }
 
 /// A request that is understood and routed, to be decided.
 struct Posed<'p> {
-    request: Box<Request>,
+    request: Arc<Request>,
     user: Option<KnownUser>,
     place: Place<'p>,
     limited: Option<Duration>,
 }
 
 fn decide_case(
-    session: &Session,
+    session: &ServerSession,
     case: &Case<'_>,
     record: &mut Record,
     scope: &Scope,
@@ -150,7 +154,7 @@ fn decide_case(
     let facts = Facts {
         place: Some(place),
         method: request.method.as_str(),
-        path: &request.path,
+        path: request.path(),
         client: case.connection.client.ip(),
         now: case.now,
         address_limited: limited.is_some(),
@@ -175,13 +179,12 @@ fn decide_case(
         Decision::Challenge(step, denial) => (Some(step), denial),
         Decision::Allow(permit) => {
             record.decided(Decided::Allow, Reason::Allowed, permit.rule());
-            let request_id = record.request_id().to_owned();
             let asked = Asked {
                 request: &request,
                 user: user.as_ref(),
+                connection: case.connection,
                 judged: &case.judged,
-                client: case.connection.client.ip(),
-                request_id: &request_id,
+                id: record.request_id(),
                 now: case.now,
             };
             let forward = match Forward::new(permit, case.gateway, &case.snapshot, &asked) {
@@ -201,14 +204,14 @@ fn decide_case(
             if request.kind != Kind::WebSocket && !request.may_pause() && has_body(session) {
                 scope.expect_body(case.now);
             }
-            let request: Arc<Request> = Arc::from(request);
             scope.admitted(Arc::clone(&request));
-            return Verdict::Forward(Box::new(Admitted { request, forward, too_large }));
+            return Verdict::Forward(Admitted { request, forward, too_large });
         }
     };
     record.decided(Decided::Deny, denial.reason, denial.rule);
     if let Some(step) = step {
-        return case.challenge(record, &request, place, step, denial.reason, denial.rule);
+        let headers = &session.req_header().headers;
+        return case.challenge(record, &request, place, (step, denial.reason, denial.rule), headers);
     }
     case.refuse_by(record, Some(&request), Some(place), denial.reason, limited, denial.rule)
 }
@@ -225,7 +228,7 @@ fn rehearse<'p>(
         Who::Session(_) | Who::Bearer(_) | Who::Nobody(_) => None,
     };
     let groups = user.and_then(|user| user.groups.shadow.as_ref());
-    shadow.decide(facts, &request.host, Asker { groups, spiffe })
+    shadow.decide(facts, request.host(), Asker { groups, spiffe })
 }
 
 /// What a session remembers of a request that was let in.
@@ -233,8 +236,8 @@ fn visit<'v>(place: Place<'v>, request: &'v Request, facts: &Facts<'v>) -> Visit
     Visit {
         resource: &place.resource().name,
         section: &place.section().prefix,
-        host: &request.host,
-        path: &request.path,
+        host: request.host(),
+        path: request.path(),
         method: facts.method,
         client: facts.client,
         device: facts.device.id,
@@ -252,16 +255,11 @@ const fn invalid(absent: Absent) -> Absent {
     }
 }
 
-fn cookies_of(session: &Session) -> http::HeaderMap {
-    let cookies = session.req_header().headers.get_all(http::header::COOKIE);
-    cookies.iter().map(|value| (http::header::COOKIE, value.clone())).collect()
-}
-
-fn content_length(session: &Session) -> Option<u64> {
+fn content_length(session: &ServerSession) -> Option<u64> {
     session.req_header().headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn has_body(session: &Session) -> bool {
+fn has_body(session: &ServerSession) -> bool {
     let headers = &session.req_header().headers;
     headers.contains_key(http::header::TRANSFER_ENCODING)
         || headers.get(http::header::CONTENT_LENGTH).is_some_and(|length| length != "0")
@@ -269,7 +267,7 @@ fn has_body(session: &Session) -> bool {
 
 /// Lets a test see what a panic costs. Only in debug builds, and only where the environment asks for it.
 #[cfg(debug_assertions)]
-fn fault(session: &Session) {
+fn fault(session: &ServerSession) {
     let asked = session.req_header().headers.contains_key("x-tiergate-fault");
     assert!(!asked || std::env::var_os("TIERGATE_FAULTS").is_none(), "a fault was asked for");
 }
@@ -277,7 +275,7 @@ fn fault(session: &Session) {
 /// A path that a looser server would read as one in another section could mean two things.
 fn could_lead_elsewhere(place: Place<'_>, request: &Request) -> bool {
     let fold = |path: &str| canonical::loosest_reading(path).unwrap_or_else(|| path.to_owned());
-    let Some(loosely) = canonical::loosest_reading(&request.path) else { return false };
+    let Some(loosely) = canonical::loosest_reading(request.path()) else { return false };
     let sections = place.resource().sections().map(|section| (fold(&section.prefix), section));
     let covering = sections.filter(|(prefix, _)| prefix.is_empty() || prefix::covers(prefix, &loosely));
     let loosest = covering.max_by_key(|(prefix, _)| prefix.len());

@@ -2,6 +2,7 @@
 
 use super::admission::Admission;
 use super::connection::{Connection, Wire};
+use super::memory::Memory;
 use super::{Gateway, http1, http2, proxy_protocol};
 use crate::access::DeviceTrust;
 use crate::device::{Evidence, Presented};
@@ -131,7 +132,14 @@ async fn handshake(
     let device = trust.filter(|judged| judged.kind == Presented::Device).map(|judged| judged.trust);
     let device = device.unwrap_or_default();
     gateway.metrics().handshake(Handshake { version, result: HandshakeResult::Ok, device });
-    let connection =
-        Connection { client, sni, served, evidence, http2, broken_framing: AtomicBool::new(false) };
+    let connection = Connection {
+        client,
+        sni,
+        served,
+        evidence,
+        http2,
+        broken_framing: AtomicBool::new(false),
+        memory: Memory::default(),
+    };
     Ok((Wire::new(tls, Arc::new(connection)), admission))
 }

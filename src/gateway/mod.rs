@@ -1,7 +1,7 @@
 //! The policy enforcement point: everything between a client's bytes and an upstream's.
 //!
-//! [`listener`] accepts and shakes hands, [`http1`] and [`http2`] read requests, [`exchange`] takes
-//! one through the framework and `judge` judges it: [`crate::text::canonical`] and [`request`] understand it,
+//! [`listener`] accepts and shakes hands, [`http1`] and [`http2`] read requests, `relay` or the framework
+//! takes one through its [`exchange`], and `judge` judges it: [`crate::text::canonical`] and [`request`] understand it,
 //! [`identify`] says who asks, [`crate::access::decide`] decides, and either [`forward`] sends it on,
 //! which takes a permit, or [`respond`] answers. [`record`] writes down what became of it, whatever that was.
 
@@ -14,18 +14,23 @@ pub mod cors;
 pub mod exchange;
 mod failure;
 pub mod forward;
+mod handler;
 pub mod headers;
 pub mod http1;
 pub mod http2;
 pub mod identify;
+mod identity;
+mod idle;
 mod judge;
 pub mod listener;
+mod memory;
 pub mod own_pages;
 pub mod proxy_protocol;
 pub mod rate;
 pub mod record;
 pub mod redirect;
 pub mod refusal;
+mod relay;
 pub mod request;
 pub mod respond;
 pub mod scope;
@@ -44,7 +49,8 @@ use admission::Admissions;
 use arc_swap::ArcSwap;
 use assertion::Assertions;
 use connection::Connection;
-use exchange::Handler;
+use handler::Handler;
+use idle::Idle;
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::configuration::ServerConf;
 use request::{Request, Who};
@@ -68,6 +74,7 @@ pub struct Gateway {
     heart: Heart,
     pages: own_pages::Pages,
     proxy: Arc<HttpProxy<Handler>>,
+    idle: Idle,
 }
 
 /// What a gateway is made of.
@@ -100,6 +107,7 @@ impl Gateway {
         };
         Arc::new(Self {
             pages: own_pages::Pages::new(&login),
+            idle: Idle::new(&conf),
             proxy: Arc::new(http_proxy(&Arc::new(conf), Handler)),
             admissions: Admissions::new(),
             assertions: ArcSwap::from_pointee(assertions),
@@ -121,7 +129,7 @@ impl Gateway {
     /// The wall clock: the one place where the gateway reads it.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        crate::audit::now().unix_timestamp()
+        crate::audit::unix_now()
     }
 
     /// What is counted.
@@ -152,6 +160,11 @@ impl Gateway {
         self.heart.beat(revoked);
     }
 
+    /// Lets go of connections to upstreams that are of no use any more.
+    pub fn tidy(&self) {
+        self.idle.tidy();
+    }
+
     fn proxy(&self) -> &Arc<HttpProxy<Handler>> {
         &self.proxy
     }
@@ -168,9 +181,9 @@ impl Gateway {
         let judged = identify::judge(connection, &snapshot, now);
         let user = identify::user(request, &snapshot);
         let facts = Facts {
-            place: snapshot.policy.locate(&request.host, &request.path),
+            place: snapshot.policy.locate(request.host(), request.path()),
             method: request.method.as_str(),
-            path: &request.path,
+            path: request.path(),
             client: connection.client.ip(),
             now,
             address_limited: false,

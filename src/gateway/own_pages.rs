@@ -23,7 +23,7 @@ use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY,
 };
 use http::{HeaderValue, Method, StatusCode};
-use pingora::proxy::Session;
+use pingora::protocols::http::ServerSession;
 use std::sync::Arc;
 use std::time::Duration;
 use tower::ServiceExt;
@@ -69,7 +69,7 @@ pub struct Visit<'a> {
     /// When.
     pub now: Timestamp,
     /// The request's id.
-    pub request_id: &'a str,
+    pub request_id: uuid::Uuid,
 }
 
 /// What became of a visit.
@@ -83,8 +83,8 @@ pub enum Visited {
 /// Whether the request is for one of these pages.
 #[must_use]
 pub fn is_own(request: &Request, snapshot: &Snapshot) -> bool {
-    request.host == snapshot.config.identity.login_host
-        || request.path.strip_prefix(RESERVED).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    request.host() == snapshot.config.identity.login_host
+        || request.path().strip_prefix(RESERVED).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl Visit<'_> {
@@ -92,9 +92,9 @@ impl Visit<'_> {
     ///
     /// # Errors
     /// The form did not arrive.
-    pub async fn answer(&self, session: &mut Session) -> pingora::Result<Visited> {
+    pub async fn answer(&self, session: &mut ServerSession) -> pingora::Result<Visited> {
         let reads = matches!(self.request.method, Method::GET | Method::HEAD);
-        match self.request.path.as_str() {
+        match self.request.path() {
             "/.tiergate/jwks.json" if reads => Ok(Visited::Answer(self.keys())),
             "/.tiergate" | "/.tiergate/" if reads => Ok(match self.live() {
                 Some(session) => Visited::Answer(self.my_access(session)),
@@ -104,7 +104,7 @@ impl Visit<'_> {
                 }),
             }),
             path => {
-                let login_host = self.request.host == self.snapshot.config.identity.login_host;
+                let login_host = self.request.host() == self.snapshot.config.identity.login_host;
                 let pages = &self.gateway.pages;
                 let router = if login_host && !path.starts_with(RESERVED) {
                     &pages.login_host
@@ -120,12 +120,12 @@ impl Visit<'_> {
     #[must_use]
     pub fn visitor(&self) -> Visitor {
         Visitor {
-            host: self.request.host.clone(),
-            authority: self.request.authority.clone(),
+            host: self.request.host().to_owned(),
+            authority: self.request.authority().to_owned(),
             client: self.connection.client.ip(),
             device_key: self.connection.evidence.as_ref().map(Evidence::key_digest),
             now: self.now,
-            request_id: self.request_id.to_owned(),
+            request_id: self.request_id,
             snapshot: Arc::clone(self.snapshot),
             session: match &self.request.who {
                 Who::Session(session) => Some(Arc::clone(session)),
@@ -149,7 +149,7 @@ impl Visit<'_> {
         good.then_some(session)
     }
 
-    async fn ask(&self, router: Router, session: &mut Session) -> pingora::Result<Answer> {
+    async fn ask(&self, router: Router, session: &mut ServerSession) -> pingora::Result<Answer> {
         let body = read_form(session).await?;
         let mut builder =
             http::Request::builder().method(self.request.method.clone()).uri(self.request.path_and_query());
@@ -191,10 +191,10 @@ impl Visit<'_> {
         let device = self.judged.device();
         let targets = self.targets();
         let resources = targets.iter().filter_map(|(name, host, url)| self.row(name, host, url, &known));
-        let csrf = self.gateway.login.sign_out_token(&self.request.host, session, self.now);
+        let csrf = self.gateway.login.sign_out_token(self.request.host(), session, self.now);
         let page = MyAccess {
             user: &person.user,
-            email: person.email.as_deref().filter(|email| *email != person.user),
+            email: person.email.as_deref().filter(|email| **email != *person.user),
             groups: known.groups.set.iter().filter_map(|group| policy.group_name(group)).collect(),
             session: SessionView {
                 started: facts.started,
@@ -221,7 +221,7 @@ impl Visit<'_> {
     /// What the device lacks for each tier that asks something of it.
     fn lacking(&self, person: &Person) -> Vec<Lacking> {
         let device = self.judged.device();
-        let names = [Some(person.user.as_str()), person.email.as_deref()];
+        let names = [Some(&*person.user), person.email.as_deref()];
         let tiers = [Tier::Low, Tier::High].into_iter().filter_map(|tier| {
             let posture = self.snapshot.policy.posture(tier)?;
             if device.id.is_none() || device.trust < tier.required_trust() {
@@ -238,11 +238,11 @@ impl Visit<'_> {
     /// Name, host and address of every resource that a person could open.
     fn targets(&self) -> Vec<(String, String, String)> {
         let port =
-            self.request.authority.split_once(':').map(|(_, port)| format!(":{port}")).unwrap_or_default();
+            self.request.authority().split_once(':').map(|(_, port)| format!(":{port}")).unwrap_or_default();
         let resources = self.snapshot.policy.resources().iter();
         let targets = resources.filter_map(|resource| {
             let host = resource.hosts.iter().find(|host| !host.starts_with('*'))?;
-            Some((resource.name.clone(), host.clone(), format!("https://{host}{port}/")))
+            Some((resource.name.to_string(), host.clone(), format!("https://{host}{port}/")))
         });
         targets.collect()
     }
@@ -310,14 +310,14 @@ fn empty(status: StatusCode) -> Answer {
 }
 
 /// Reads the whole body of a form.
-async fn read_form(session: &mut Session) -> pingora::Result<Bytes> {
+async fn read_form(session: &mut ServerSession) -> pingora::Result<Bytes> {
     use pingora::{Error, ErrorType};
     if session.req_header().headers.contains_key(http::header::EXPECT) {
-        session.as_downstream_mut().write_continue_response().await?;
+        session.write_continue_response().await?;
     }
     let mut form = BytesMut::new();
     let reading = async {
-        while let Some(part) = session.as_downstream_mut().read_request_body().await? {
+        while let Some(part) = session.read_request_body().await? {
             if form.len() + part.len() > MAX_FORM {
                 return Error::e_explain(ErrorType::InvalidHTTPHeader, "the form is too large");
             }

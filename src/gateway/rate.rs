@@ -44,7 +44,7 @@ impl Limiters {
             let limiters: HashMap<_, _> =
                 limits.filter_map(|limit| Some((*limit, RateLimiter::keyed(quota(limit)?)))).collect();
             if !limiters.is_empty() {
-                by_resource.insert(resource.name.clone(), limiters);
+                by_resource.insert(resource.name.to_string(), limiters);
             }
         }
         Self { by_resource }

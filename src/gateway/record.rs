@@ -5,13 +5,17 @@ use super::Gateway;
 use super::identify::KnownUser;
 use super::request::{Request, Who};
 use super::scope::Scope;
-use crate::access::{Reason, Tier, Timestamp};
+use crate::access::{Reason, Timestamp};
 use crate::audit::{self, Event, Kind, Rehearsed};
 use crate::device::Judgement;
+use crate::policy::Place;
 use crate::snapshot::{Snapshot, Verdict};
 use crate::telemetry::{Decided, ResourceMetrics};
+use crate::text::method::FORWARDED;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 /// The symbols of a code: Crockford's base 32, without the letters that are read as digits.
 const SYMBOLS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -21,6 +25,7 @@ pub struct Record {
     gateway: Arc<Gateway>,
     scope: Option<Arc<Scope>>,
     event: Event,
+    id: Uuid,
     reason: Reason,
     metrics: Arc<ResourceMetrics>,
     decision_took: Duration,
@@ -33,7 +38,8 @@ impl Record {
     #[must_use]
     pub fn new(gateway: Arc<Gateway>, scope: Option<Arc<Scope>>) -> Self {
         let mut event = Event::new(Kind::Decision, audit::now());
-        event.request_id = Some(uuid::Uuid::now_v7().to_string());
+        let id = Uuid::now_v7();
+        event.request_id = Some(id);
         event.decision = Some(Decided::Deny);
         event.bytes_in = Some(0);
         event.bytes_out = Some(0);
@@ -45,6 +51,7 @@ impl Record {
             gateway,
             scope,
             event,
+            id,
             // Until something else is known: dropped without an answer is a fault of ours.
             reason: Reason::InternalError,
             metrics,
@@ -56,8 +63,8 @@ impl Record {
 
     /// The request's id, as upstreams see it.
     #[must_use]
-    pub fn request_id(&self) -> &str {
-        self.event.request_id.as_deref().unwrap_or_default()
+    pub fn request_id(&self) -> Uuid {
+        self.id
     }
 
     /// The code that a denial shows, made when it is first asked for.
@@ -72,28 +79,29 @@ impl Record {
 
     /// What was asked, once it is understood.
     pub fn request(&mut self, request: &Request) {
-        self.event.method = Some(request.method.to_string());
-        self.event.host = Some(request.host.clone());
-        self.event.path = Some(request.path.clone());
+        let (host, path) = request.recorded();
+        self.event.method = Some(method(request.method.as_str()));
+        self.event.host = Some(host);
+        self.event.path = Some(path);
     }
 
     /// What was asked, where it was not understood.
     pub fn raw(&mut self, method: &str, host: &str, path: &str) {
-        self.event.method = Some(method.to_owned());
-        self.event.host = Some(host.to_owned());
-        self.event.path = Some(path.to_owned());
+        self.event.method = Some(Cow::Owned(method.to_owned()));
+        self.event.host = Some(host.into());
+        self.event.path = Some(path.into());
     }
 
     /// Who asked, from which device.
     pub fn asker(&mut self, who: &Who, user: Option<&KnownUser>, judged: &Judgement, now: Timestamp) {
         let person = who.person();
         self.event.subject = match who {
-            Who::Service(id) => Some(id.to_string()),
+            Who::Service(id) => Some(Arc::clone(id)),
             Who::Session(_) | Who::Bearer(_) | Who::Nobody(_) => {
-                person.as_ref().map(|person| person.user.clone())
+                person.as_ref().map(|person| Arc::clone(&person.user))
             }
         };
-        self.event.provider = who.account().map(|(provider, _)| provider.to_owned());
+        self.event.provider = who.provider();
         self.event.groups = user.map(|user| user.groups.names.clone());
         self.event.groups_cut = user.filter(|user| user.groups.names.is_cut()).map(|_| true);
         self.event.mfa = person.as_ref().map(|person| person.mfa);
@@ -101,25 +109,25 @@ impl Record {
             person.map(|person| u64::try_from(now.saturating_sub(person.auth_time)).unwrap_or(0));
         self.event.session = who.session_id();
         let device = judged.device();
-        self.event.device = device.id.map(str::to_owned);
-        self.event.device_authority = judged.authority.as_deref().map(str::to_owned);
+        self.event.device = judged.id.clone().filter(|_| device.id.is_some());
+        self.event.device_authority.clone_from(&judged.authority);
         self.event.device_trust = Some(device.trust);
         self.event.device_reason = device.lowered.map(Reason::code);
     }
 
     /// Where the request led.
-    pub fn place(&mut self, snapshot: &Snapshot, resource: &str, tier: Tier) {
+    pub fn place(&mut self, snapshot: &Snapshot, place: Place<'_>, counters: Arc<ResourceMetrics>) {
         self.event.policy = Some(snapshot.generation);
-        self.event.resource = Some(resource.to_owned());
-        self.event.tier = Some(tier);
-        self.metrics = self.gateway.metrics.for_resource(resource, tier);
+        self.event.resource = Some(Arc::clone(&place.resource().name));
+        self.event.tier = Some(place.section().tier);
+        self.metrics = counters;
     }
 
     /// What was decided. The last word counts.
     pub fn decided(&mut self, decided: Decided, reason: Reason, rule: Option<&crate::policy::Origin>) {
         self.event.decision = Some(decided);
         self.reason = reason;
-        self.event.rule = rule.map(|origin| origin.0.clone());
+        self.event.rule = rule.map(|origin| Arc::clone(&origin.0));
     }
 
     /// What the policy in shadow would have decided, and what the live one did.
@@ -127,7 +135,7 @@ impl Record {
         let Verdict { decided, reason, rule } = shadow;
         self.metrics.shadow(live, decided, reason);
         self.event.shadow =
-            Some(Rehearsed { decision: decided, reason, rule: rule.map(|origin| origin.0.clone()) });
+            Some(Rehearsed { decision: decided, reason, rule: rule.map(|origin| Arc::clone(&origin.0)) });
     }
 
     /// How long the decision took.
@@ -193,6 +201,12 @@ impl Drop for Record {
         let event = std::mem::replace(&mut self.event, Event::new(Kind::Decision, audit::now()));
         self.gateway.audit.record(event);
     }
+}
+
+/// A method that is forwarded is one of a few known ones, whose names need no memory.
+fn method(name: &str) -> Cow<'static, str> {
+    let known = FORWARDED.iter().find(|known| **known == name);
+    known.map_or_else(|| Cow::Owned(name.to_owned()), |known| Cow::Borrowed(*known))
 }
 
 /// Sixteen symbols, 80 bits: nobody guesses one, and a person can read it out.

@@ -3,24 +3,29 @@
 use super::headers;
 use crate::access::Reason;
 use crate::identity::Bearer;
-use crate::session::{LiveSession, Person};
-use crate::text::canonical::{self, Target};
+use crate::session::{LiveSession, Person, SessionId};
+use crate::text::canonical::{self, Authority, Target};
 use crate::text::method;
+use crate::text::part::Part;
 use http::{HeaderMap, Method, header};
 use pingora::http::RequestHeader;
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::ops::Range;
 use std::sync::Arc;
 
-/// What a client asks for.
+/// Memory that a thread keeps for the text of its next request, bytes.
+const MOST_DRAFT: usize = 8 * 1024;
+
+/// What a client asks for. Host, authority, path and query are parts of one text, which the record of the
+/// request shares.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Canonical host.
-    pub host: String,
-    /// Host and, where the client named one, port: what it would call this origin.
-    pub authority: String,
-    /// Canonical path.
-    pub path: String,
-    /// Query without its `?`.
-    pub query: Option<String>,
+    /// The authority, the path and, behind a `?`, the query.
+    text: Arc<str>,
+    host: usize,
+    authority: usize,
+    path: usize,
     /// The method.
     pub method: Method,
     /// What kind of client asks.
@@ -67,6 +72,17 @@ pub enum Who {
 }
 
 impl Who {
+    /// Whether both are one and the same credential.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Session(a), Self::Session(b)) => Arc::ptr_eq(a, b),
+            (Self::Bearer(a), Self::Bearer(b)) => Arc::ptr_eq(a, b),
+            (Self::Service(a), Self::Service(b)) => a == b,
+            (Self::Nobody(_) | Self::Session(_) | Self::Bearer(_) | Self::Service(_), _) => false,
+        }
+    }
+
     /// The person, where there is one.
     #[must_use]
     pub fn person(&self) -> Option<Arc<Person>> {
@@ -87,11 +103,21 @@ impl Who {
         }
     }
 
+    /// The provider that vouches for the person.
+    #[must_use]
+    pub fn provider(&self) -> Option<Arc<str>> {
+        match self {
+            Self::Session(session) => Some(Arc::clone(&session.provider)),
+            Self::Bearer(bearer) => Some(bearer.who.provider.as_str().into()),
+            Self::Nobody(_) | Self::Service(_) => None,
+        }
+    }
+
     /// The session's public name.
     #[must_use]
-    pub fn session_id(&self) -> Option<String> {
+    pub fn session_id(&self) -> Option<SessionId> {
         match self {
-            Self::Session(session) => Some(session.id.to_string()),
+            Self::Session(session) => Some(session.id),
             Self::Nobody(_) | Self::Bearer(_) | Self::Service(_) => None,
         }
     }
@@ -101,7 +127,7 @@ impl Who {
 #[derive(Debug)]
 pub enum Reading {
     /// It is understood.
-    Plain(Box<Request>),
+    Plain(Request),
     /// The same with empty or `.` segments: a client that may safely ask again is sent there.
     Elsewhere {
         /// The canonical host.
@@ -132,27 +158,87 @@ pub fn read(head: &RequestHeader) -> Result<Reading, Reason> {
             return Err(Reason::AmbiguousRequest);
         }
     }
-    let host = parsed.host.into_owned();
     match canonical::target(target).map_err(|_| Reason::AmbiguousRequest)? {
         Target::Elsewhere { path, query } if matches!(head.method, Method::GET | Method::HEAD) => {
             let path_and_query = query.map_or(path.clone(), |query| format!("{path}?{query}"));
-            Ok(Reading::Elsewhere { host, path_and_query })
+            Ok(Reading::Elsewhere { host: parsed.host.into_owned(), path_and_query })
         }
         Target::Elsewhere { .. } => Err(Reason::AmbiguousRequest),
-        Target::Canonical { path, query } => {
-            let authority =
-                parsed.port.filter(|port| *port != 443).map_or(host.clone(), |port| format!("{host}:{port}"));
-            Ok(Reading::Plain(Box::new(Request {
-                path: path.into_owned(),
-                query: query.map(str::to_owned),
-                method: head.method.clone(),
-                kind: kind(head),
-                origin: initiator(&head.headers, &authority),
-                who: Who::Nobody(crate::access::Absent::NotSignedIn),
-                host,
-                authority,
-            })))
-        }
+        Target::Canonical { path, query } => Ok(Reading::Plain(Request::new(head, &parsed, &path, query))),
+    }
+}
+
+thread_local! {
+    /// Where the text of a request is put together, so that it is asked for in its final size, once.
+    static DRAFT: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+impl Request {
+    fn new(head: &RequestHeader, authority: &Authority<'_>, path: &str, query: Option<&str>) -> Self {
+        let port = authority.port.filter(|port| *port != 443);
+        let (text, authority_end) = DRAFT.with_borrow_mut(|draft| {
+            draft.clear();
+            draft.push_str(&authority.host);
+            if let Some(port) = port {
+                // Writing to a text does not fail.
+                let _ = write!(draft, ":{port}");
+            }
+            let authority = draft.len();
+            draft.push_str(path);
+            if let Some(query) = query {
+                draft.push('?');
+                draft.push_str(query);
+            }
+            let text = Arc::from(draft.as_str());
+            draft.shrink_to(MOST_DRAFT);
+            (text, authority)
+        });
+        let mut request = Self {
+            text,
+            host: authority.host.len(),
+            authority: authority_end,
+            path: authority_end + path.len(),
+            method: head.method.clone(),
+            kind: kind(head),
+            origin: Initiator::Own,
+            who: Who::Nobody(crate::access::Absent::NotSignedIn),
+        };
+        request.origin = initiator(&head.headers, request.authority());
+        request
+    }
+
+    fn part(&self, range: Range<usize>) -> &str {
+        self.text.get(range).unwrap_or_default()
+    }
+
+    /// Canonical host.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.part(0..self.host)
+    }
+
+    /// Host and, where the client named one, port: what it would call this origin.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        self.part(0..self.authority)
+    }
+
+    /// Canonical path.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.part(self.authority..self.path)
+    }
+
+    /// The target in origin-form, as it is forwarded.
+    #[must_use]
+    pub fn path_and_query(&self) -> &str {
+        self.part(self.authority..self.text.len())
+    }
+
+    /// Host and path, for the record: nothing of them is copied.
+    #[must_use]
+    pub fn recorded(&self) -> (Part, Part) {
+        (Part::of(&self.text, 0..self.host), Part::of(&self.text, self.authority..self.path))
     }
 }
 
@@ -194,7 +280,8 @@ pub(super) fn kind(head: &RequestHeader) -> Kind {
     let headers = &head.headers;
     let says = |name: &str, part: &str| {
         let mut values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-        values.any(|value| value.to_ascii_lowercase().contains(part))
+        let is_part = |window: &[u8]| window.eq_ignore_ascii_case(part.as_bytes());
+        values.any(|value| value.as_bytes().windows(part.len()).any(is_part))
     };
     if head.version == http::Version::HTTP_11 && says("upgrade", "websocket") && says("connection", "upgrade")
     {
@@ -236,12 +323,6 @@ impl Request {
         self.kind == Kind::WebSocket || !matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
     }
 
-    /// The target in origin-form, as it is forwarded.
-    #[must_use]
-    pub fn path_and_query(&self) -> String {
-        self.query.as_ref().map_or_else(|| self.path.clone(), |query| format!("{}?{query}", self.path))
-    }
-
     /// The scope of the request's body may be quiet for as long as both ends like.
     #[must_use]
     pub fn may_pause(&self) -> bool {
@@ -257,22 +338,38 @@ pub fn clean(head: &mut RequestHeader, is_own_cookie: impl Fn(&str) -> bool) -> 
         head.remove_header(&name);
     }
     head.remove_header(&header::EXPECT);
-    if head.headers.contains_key(header::COOKIE) {
-        let values = head.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let kept: Vec<&str> = values
-            .flat_map(|value| value.split(';'))
-            .map(str::trim)
-            .filter(|pair| {
-                !pair.is_empty() && !is_own_cookie(pair.split('=').next().unwrap_or_default().trim())
-            })
-            .collect();
-        let joined = kept.join("; ");
+    if must_rewrite_cookies(&head.headers, &is_own_cookie) {
+        let joined = cookies(&head.headers).filter(|pair| !is_own_cookie(name_of(pair))).collect::<Vec<_>>();
+        let joined = joined.join("; ");
         head.remove_header(&header::COOKIE);
         if !joined.is_empty() {
             head.insert_header(header::COOKIE, joined)?;
         }
     }
     Ok(())
+}
+
+/// The pairs of every `Cookie` field that is text.
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(';')).map(str::trim).filter(|pair| !pair.is_empty())
+}
+
+fn name_of(pair: &str) -> &str {
+    pair.split('=').next().unwrap_or_default().trim()
+}
+
+/// Whether the cookies are others or elsewhere than an upstream may see them: one field of text without any
+/// of ours is left alone.
+fn must_rewrite_cookies(headers: &HeaderMap, is_own_cookie: impl Fn(&str) -> bool) -> bool {
+    let mut fields = headers.get_all(header::COOKIE).iter();
+    match (fields.next(), fields.next()) {
+        (None, _) => false,
+        (Some(one), None) => {
+            one.to_str().is_err() || cookies(headers).any(|pair| is_own_cookie(name_of(pair)))
+        }
+        (Some(_), Some(_)) => true,
+    }
 }
 
 #[cfg(test)]
@@ -290,7 +387,7 @@ mod tests {
     fn check(method: &str, target: &str, headers: &[(&'static str, &str)]) -> String {
         match read(&head(method, target, headers)) {
             Ok(Reading::Plain(request)) => {
-                format!("{:?} {}{}", request.kind, request.authority, request.path_and_query())
+                format!("{:?} {}{}", request.kind, request.authority(), request.path_and_query())
             }
             Ok(Reading::Elsewhere { path_and_query, .. }) => format!("→ {path_and_query}"),
             Err(reason) => reason.to_string(),

@@ -7,14 +7,21 @@ use crate::access::{Reason, Step, Tier};
 use crate::login::Redirect;
 use crate::pages::{self, Action, DenialPage, DeviceView};
 use bytes::Bytes;
+use http::header::InvalidHeaderValue;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, RETRY_AFTER, SET_COOKIE,
     STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
+use pingora::ErrorType::InternalError;
+use pingora::OrErr;
 use pingora::http::ResponseHeader;
-use pingora::proxy::Session;
+use pingora::protocols::http::ServerSession;
 use std::time::Duration;
+use uuid::Uuid;
+
+/// The field with a request's id, towards both sides.
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// An answer of tiergate's own.
 #[derive(Debug)]
@@ -151,13 +158,13 @@ pub fn refuse(refused: &Refused<'_>) -> Answer {
     let page = DenialPage {
         reason: refused.reason,
         status: status.as_u16(),
-        resource: refused.resource.map(|(resource, _)| resource.name.as_str()),
+        resource: refused.resource.map(|(resource, _)| &*resource.name),
         tier: refused.resource.map(|(_, tier)| tier),
         code: refused.code,
         user: refused.user,
         device: refused.device,
         lacking: refused.lacking.clone(),
-        action: again.as_deref().map(|href| Action::Link { label: "Try again", href }),
+        action: again.map(|href| Action::Link { label: "Try again", href }),
         retry_after,
         support: None,
     };
@@ -246,15 +253,23 @@ pub fn plain_problem(reason: Reason, status: u16, code: &str) -> String {
     pages::problem(&page, None).to_string()
 }
 
+/// A request's id as a header's value.
+///
+/// # Errors
+/// Never: it is made of digits and dashes.
+pub fn request_id_value(id: Uuid) -> Result<HeaderValue, InvalidHeaderValue> {
+    HeaderValue::from_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+}
+
 /// Sends an answer of ours. The request's body was read, or the connection closes behind it.
 ///
 /// # Errors
 /// The client is gone.
 pub async fn send(
-    session: &mut Session,
+    session: &mut ServerSession,
     answer: Answer,
     hsts: Option<Duration>,
-    request_id: &str,
+    request_id: Uuid,
 ) -> pingora::Result<usize> {
     let mut header = ResponseHeader::build(answer.status, Some(answer.fields.len() + 8))?;
     let has = |name: &http::HeaderName| answer.fields.iter().any(|(field, _)| field == name);
@@ -271,7 +286,7 @@ pub async fn send(
     if let Some(age) = hsts.filter(|_| !has(&STRICT_TRANSPORT_SECURITY)) {
         header.insert_header(STRICT_TRANSPORT_SECURITY, format!("max-age={}", age.as_secs()))?;
     }
-    header.insert_header("x-request-id", request_id)?;
+    header.insert_header(X_REQUEST_ID, request_id_value(request_id).or_err(InternalError, "an id")?)?;
     for (name, value) in answer.fields {
         header.append_header(name, value)?;
     }
@@ -280,12 +295,12 @@ pub async fn send(
         header.insert_header(http::header::CONTENT_LENGTH, answer.body.len())?;
     }
     let head_only = session.req_header().method == http::Method::HEAD || no_body || answer.body.is_empty();
-    session.write_response_header(Box::new(header), head_only).await?;
+    session.write_response_header(Box::new(header)).await?;
     if head_only {
         return Ok(0);
     }
     let sent = answer.body.len();
-    session.write_response_body(Some(answer.body), true).await?;
+    session.write_response_body(answer.body, true).await?;
     Ok(sent)
 }
 

@@ -6,12 +6,13 @@
 
 use super::Gateway;
 use super::connection::Connection;
+use super::exchange::Exchange;
 use super::request::Request;
 use crate::access::Reason;
 use futures::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -54,6 +55,8 @@ pub struct Scope {
     pub connection: Arc<Connection>,
     gateway: Arc<Gateway>,
     admitted: OnceLock<Arc<Request>>,
+    /// A request that was judged before the framework took it over.
+    begun: Mutex<Option<Exchange>>,
     cut: OnceLock<Reason>,
     /// When bytes of the request's body last arrived, Unix seconds.
     progress: AtomicI64,
@@ -69,6 +72,7 @@ impl Scope {
             connection,
             gateway,
             admitted: OnceLock::new(),
+            begun: Mutex::new(None),
             cut: OnceLock::new(),
             progress: AtomicI64::new(0),
             awaits_body: AtomicBool::new(false),
@@ -106,6 +110,16 @@ impl Scope {
     pub fn admitted(&self, request: Arc<Request>) {
         // A request is admitted once; a retry to another upstream address is the same admission.
         let _ = self.admitted.set(request);
+    }
+
+    /// The framework goes on with a request that is judged.
+    pub(super) fn begin(&self, exchange: Exchange) {
+        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = Some(exchange);
+    }
+
+    /// What the framework goes on with, once.
+    pub(super) fn take_begun(&self) -> Option<Exchange> {
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Why the request was cut off, if it was.

@@ -1,18 +1,20 @@
 //! Named sets of addresses that requests are forwarded to: whose turn it is, and who is ill.
 
+use super::idle::{KEEP, Stack};
 use super::{tls, unhurried};
 use crate::config::{UpstreamConfig, UpstreamTls};
+use crate::telemetry::{Metrics, UpstreamMetrics};
 use arc_swap::ArcSwap;
 use pingora::protocols::ALPN;
-use pingora::upstreams::peer::HttpPeer;
+use pingora::upstreams::peer::{HttpPeer, Peer};
 use pingora::utils::tls::CertKey;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// Failures in a row after which an address is passed over.
@@ -23,8 +25,6 @@ const FIRST_REST: i64 = 2;
 const LONGEST_REST: i64 = 60;
 /// Concurrent streams on one HTTP/2 connection to an upstream.
 const MAX_UPSTREAM_STREAMS: usize = 100;
-/// How long an idle connection to an upstream is kept.
-const KEEP_IDLE: Duration = Duration::from_secs(55);
 
 /// An upstream could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -67,14 +67,34 @@ pub struct Upstream {
     next: AtomicUsize,
     ca: Option<Arc<[pingora::utils::tls::WrappedX509]>>,
     client: Option<Arc<CertKey>>,
+    counters: OnceLock<Arc<UpstreamMetrics>>,
     /// Connections are shared by what has the same of these, and by nothing else.
     connections: u64,
 }
 
+/// The way to one socket address: what a connection there must be, worked out once.
+pub struct Way {
+    /// As the framework makes connections.
+    pub peer: HttpPeer,
+    /// Connections of ways with the same key serve each other's requests.
+    pub(super) key: u64,
+    /// Where its idle connections are, once one was looked for.
+    pub(super) stack: OnceLock<Arc<Stack>>,
+}
+
+impl Way {
+    fn new(peer: HttpPeer) -> Arc<Self> {
+        Arc::new(Self { key: peer.reuse_hash(), peer, stack: OnceLock::new() })
+    }
+}
+
+/// A socket address, and the way there of requests that are answered soon.
+type Destination = (SocketAddr, Arc<Way>);
+
 /// One address and how it fares.
 struct Address {
     text: String,
-    resolved: ArcSwap<Vec<SocketAddr>>,
+    resolved: ArcSwap<Vec<Destination>>,
     failures: AtomicU32,
     ill_until: AtomicI64,
 }
@@ -134,6 +154,7 @@ impl Upstream {
             config: config.clone(),
             addresses: addresses.collect(),
             next: AtomicUsize::new(0),
+            counters: OnceLock::new(),
             ca,
             client,
         };
@@ -143,14 +164,29 @@ impl Upstream {
 
     /// Looks the addresses' names up, blocking. A look-up that fails keeps what was known.
     pub fn resolve(&self) {
-        for address in &self.addresses {
+        for (index, address) in self.addresses.iter().enumerate() {
             match address.text.to_socket_addrs() {
-                Ok(found) => address.resolved.store(Arc::new(found.collect())),
+                Ok(found) => {
+                    let known = address.resolved.load_full();
+                    let destination = |to: SocketAddr| {
+                        let turn = Turn { index, address: to };
+                        let way =
+                            known.iter().find(|(address, _)| *address == to).map(|(_, way)| Arc::clone(way));
+                        (to, way.unwrap_or_else(|| Way::new(self.peer(turn, "", Purpose::Answer))))
+                    };
+                    address.resolved.store(Arc::new(found.map(destination).collect()));
+                }
                 Err(error) => {
                     tracing::warn!(upstream = self.name, address = address.text, %error, "the address does not resolve");
                 }
             }
         }
+    }
+
+    /// Its counters, looked up once.
+    #[must_use]
+    pub fn counters(&self, metrics: &Metrics) -> &Arc<UpstreamMetrics> {
+        self.counters.get_or_init(|| metrics.for_upstream(&self.name))
     }
 
     /// How many addresses there are to try.
@@ -172,8 +208,8 @@ impl Upstream {
         let turns = (0..self.addresses.len()).map(|step| from.wrapping_add(step) % self.addresses.len());
         let usable = |index: usize| {
             let resolved = self.addresses.get(index)?.resolved.load();
-            let address = resolved.get(from % resolved.len().max(1)).copied()?;
-            Some(Turn { index, address })
+            let (address, _) = resolved.get(from % resolved.len().max(1))?;
+            Some(Turn { index, address: *address })
         };
         let well = |index: &usize| {
             self.addresses.get(*index).is_some_and(|a| a.ill_until.load(Ordering::Relaxed) <= now)
@@ -213,9 +249,22 @@ impl Upstream {
         self.addresses.iter().filter(|address| address.is_well(now)).count()
     }
 
-    /// The connection that the framework shall make or reuse.
+    /// The way of this turn.
     #[must_use]
-    pub fn peer(&self, turn: Turn, host: &str, purpose: Purpose) -> HttpPeer {
+    pub fn way(&self, turn: Turn, host: &str, purpose: Purpose) -> Arc<Way> {
+        if purpose == Purpose::Answer
+            && let Some(address) = self.addresses.get(turn.index)
+            && let Some((_, way)) = address.resolved.load().iter().find(|(to, _)| *to == turn.address)
+            // Without a name of its own it must bear the name of what was asked.
+            && (self.config.tls.is_none() || !way.peer.sni.is_empty())
+        {
+            return Arc::clone(way);
+        }
+        Way::new(self.peer(turn, host, purpose))
+    }
+
+    /// The connection that the framework shall make or reuse.
+    fn peer(&self, turn: Turn, host: &str, purpose: Purpose) -> HttpPeer {
         let config = &self.config;
         let name = config.tls.as_ref().map(|tls| self.server_name(tls, turn, host)).unwrap_or_default();
         let mut peer = HttpPeer::new(turn.address, config.tls.is_some(), name);
@@ -228,7 +277,7 @@ impl Upstream {
             Purpose::Stream | Purpose::WebSocket => config.idle_timeout,
         });
         options.write_timeout = Some(config.idle_timeout);
-        options.idle_timeout = Some(KEEP_IDLE);
+        options.idle_timeout = Some(KEEP);
         options.max_h2_streams = MAX_UPSTREAM_STREAMS;
         options.alpn = if config.http2 { ALPN::H2 } else { ALPN::H1 };
         options.ca.clone_from(&self.ca);

@@ -5,12 +5,14 @@
 //! at `#`, several spellings of the body's length). Leniency is how two readers come to disagree
 //! about where a request ends, so it never sees such bytes.
 
+use super::relay;
 use crate::access::Reason;
 use crate::config::Limits;
 use crate::text::canonical;
 use bytes::{Buf, BytesMut};
+use pingora::prelude::timeout;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt};
 use tokio::time::{Instant, timeout_at};
 
 /// Empty lines before a request that are passed over (RFC 9112 §2.2).
@@ -33,6 +35,8 @@ pub enum Head {
         length: usize,
         /// How the body is framed.
         framing: Framing,
+        /// It may go the short way: see [`super::relay`].
+        plain: bool,
     },
     /// The client closed, or was idle for too long, before a request began.
     Closed,
@@ -58,16 +62,18 @@ pub enum Framing {
 ///
 /// # Errors
 /// Whatever the transport fails with while a head is incomplete.
-pub async fn read_head<S: AsyncRead + Unpin>(
+pub async fn read_head<S: AsyncRead + AsyncBufRead + Unpin>(
     stream: &mut S,
     limits: &Limits,
     idle: Duration,
 ) -> std::io::Result<Head> {
+    // An idle connection has no memory of ours to read into.
+    match timeout(idle, stream.fill_buf()).await {
+        Ok(Ok(first)) if !first.is_empty() => {}
+        Ok(Ok(_) | Err(_)) | Err(_) => return Ok(Head::Closed),
+    }
     let mut bytes = BytesMut::with_capacity(READ_BYTES);
-    let Ok(first) = timeout_at(Instant::now() + idle, stream.read_buf(&mut bytes)).await else {
-        return Ok(Head::Closed);
-    };
-    if !matches!(first, Ok(read) if read > 0) {
+    if stream.read_buf(&mut bytes).await? == 0 {
         return Ok(Head::Closed);
     }
     let deadline = Instant::now() + limits.header_timeout;
@@ -127,13 +133,16 @@ fn judge(bytes: BytesMut, length: usize, limits: &Limits) -> Head {
         None => Err(Reason::AmbiguousRequest),
     };
     match verdict {
-        Ok(framing) => Head::Complete { bytes, length, framing },
+        Ok((framing, plain)) => {
+            let plain = plain && bytes.len() == length;
+            Head::Complete { bytes, length, framing, plain }
+        }
         Err(reason) => Head::Refused { reason, seen: bytes },
     }
 }
 
-/// Judges a head without its final empty line.
-fn judge_head(head: &[u8], limits: &Limits) -> Result<Framing, Reason> {
+/// Judges a head without its final empty line: how its body is framed, and whether it is plain.
+fn judge_head(head: &[u8], limits: &Limits) -> Result<(Framing, bool), Reason> {
     let mut lines = head.split(|b| *b == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let line = lines.next().unwrap_or_default();
     let version = judge_request_line(line, limits)?;
@@ -147,12 +156,14 @@ fn judge_head(head: &[u8], limits: &Limits) -> Result<Framing, Reason> {
         }
         judge_field(line, &mut fields)?;
     }
-    judge_target(line, &fields)?;
-    fields.framing(version)
+    let plain = judge_target(line, &fields)? && version == 1 && !fields.beyond_plain;
+    let framing = fields.framing(version)?;
+    Ok((framing, plain && framing == Framing::Length(0)))
 }
 
 /// The host is a plain one, and a target in absolute-form is of the same origin (RFC 9112 §3.2.2).
-fn judge_target(line: &[u8], fields: &Fields) -> Result<(), Reason> {
+/// Whether method and target are plain ones.
+fn judge_target(line: &[u8], fields: &Fields) -> Result<bool, Reason> {
     let line = std::str::from_utf8(line).map_err(|_| Reason::AmbiguousRequest)?;
     let mut words = line.split(' ');
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
@@ -162,11 +173,11 @@ fn judge_target(line: &[u8], fields: &Fields) -> Result<(), Reason> {
     let host = fields.host.as_deref().and_then(|host| canonical::authority(host).ok());
     let host = host.ok_or(Reason::AmbiguousRequest)?;
     if target.starts_with('/') {
-        return Ok(());
+        return Ok(relay::is_plain_method(method));
     }
     let named = target.strip_prefix("https://").and_then(|rest| rest.split_once('/')).map(|(named, _)| named);
     let same = named.and_then(|named| canonical::authority(named).ok()).is_some_and(|named| named == host);
-    if same { Ok(()) } else { Err(Reason::AmbiguousRequest) }
+    if same { Ok(false) } else { Err(Reason::AmbiguousRequest) }
 }
 
 /// The minor version of HTTP/1.
@@ -198,6 +209,8 @@ struct Fields {
     length: Option<u64>,
     chunked: bool,
     expects_other: bool,
+    /// A field keeps the request from the short way.
+    beyond_plain: bool,
 }
 
 impl Fields {
@@ -227,6 +240,11 @@ fn judge_field(line: &[u8], fields: &mut Fields) -> Result<(), Reason> {
     if value.iter().any(|b| (*b < 0x20 && *b != b'\t') || *b == 0x7f) {
         return Err(Reason::AmbiguousRequest);
     }
+    if name.eq_ignore_ascii_case(b"connection") {
+        let usual = value.eq_ignore_ascii_case(b"keep-alive") || value.eq_ignore_ascii_case(b"close");
+        fields.beyond_plain |= !usual;
+    }
+    fields.beyond_plain |= !relay::is_plain_field(name);
     if name.eq_ignore_ascii_case(b"host") {
         fields.hosts += 1;
         fields.host = std::str::from_utf8(value).ok().map(str::to_owned);

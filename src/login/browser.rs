@@ -24,7 +24,7 @@ pub(super) struct Browser {
 
 impl Browser {
     /// The name that the browser sent.
-    pub(super) fn known(cookies: &Cookies<'_>) -> Option<Self> {
+    pub(super) fn known(cookies: Cookies<'_>) -> Option<Self> {
         let value = cookies.get(BROWSER_COOKIE)?;
         let bytes = URL_SAFE_NO_PAD.decode(value).ok()?;
         (bytes.len() == 16).then(|| Self { value: value.to_owned(), is_new: false })
@@ -32,7 +32,7 @@ impl Browser {
 
     /// The name that the browser sent, or a new one: tabs share one name. `None` where the system
     /// gives no randomness.
-    pub(super) fn known_or_new(cookies: &Cookies<'_>) -> Option<Self> {
+    pub(super) fn known_or_new(cookies: Cookies<'_>) -> Option<Self> {
         Self::known(cookies).or_else(|| {
             let mut bytes = [0; 16];
             aws_lc_rs::rand::fill(&mut bytes).ok()?;

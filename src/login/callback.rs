@@ -32,7 +32,7 @@ pub(super) async fn callback(call: Call, query: Result<Query<CallbackQuery>, Que
         return call.refuse_ticket("/", "This sign-in link is damaged or belongs to another site.");
     };
     let path = safe_path(&ticket.to);
-    let browser = Browser::known(&call.cookies());
+    let browser = Browser::known(call.cookies());
     let asked = |browser: &Browser| verify_slices_are_equal(&browser.hash(host), &ticket.browser).is_ok();
     match browser {
         Some(browser) if asked(&browser) => {}

@@ -33,7 +33,7 @@ pub fn challenge_redirect(
         Step::SignIn => visitor.session.as_ref().map(|session| *session.id.as_bytes()),
         Step::StepUp | Step::Reauthenticate { .. } => None,
     };
-    let browser = Browser::known_or_new(&Cookies::read(headers));
+    let browser = Browser::known_or_new(Cookies::read(headers));
     // Without randomness there is no browser to go back to: the user signs in and starts again.
     let state = browser.as_ref().map(|browser| {
         let target = Return { step: step.into(), not, ..Return::here(visitor, browser, path_and_query) };

@@ -58,7 +58,7 @@ pub struct LoginEvent {
     /// From where.
     pub client: IpAddr,
     /// During which request.
-    pub request_id: String,
+    pub request_id: uuid::Uuid,
     /// When.
     pub at: Timestamp,
 }
@@ -74,7 +74,7 @@ impl Call {
             session: None,
             host: self.visitor.host.clone(),
             client: self.visitor.client,
-            request_id: self.visitor.request_id.clone(),
+            request_id: self.visitor.request_id,
             at: self.visitor.now,
         });
     }
@@ -83,13 +83,13 @@ impl Call {
     pub(super) fn event_of(&self, kind: LoginEventKind, session: &LiveSession) {
         self.tell(&LoginEvent {
             kind,
-            provider: Some(session.provider.clone()),
-            user: Some(session.person().user.clone()),
-            subject: Some(session.subject.clone()),
+            provider: Some(session.provider.to_string()),
+            user: Some(session.person().user.to_string()),
+            subject: Some(session.subject.to_string()),
             session: Some(session.id),
             host: self.visitor.host.clone(),
             client: self.visitor.client,
-            request_id: self.visitor.request_id.clone(),
+            request_id: self.visitor.request_id,
             at: self.visitor.now,
         });
     }

@@ -128,8 +128,8 @@ impl Call {
     async fn session_for(&self, who: &Identified, target: &Target) -> Result<Arc<LiveSession>, SessionError> {
         let held = self.held();
         if let Held::Live(session) = &held
-            && session.provider == who.provider
-            && session.subject == who.subject
+            && *session.provider == *who.provider
+            && *session.subject == *who.subject
             && self.is_within_limits(session)
             && !target.refuses(session.id)
         {

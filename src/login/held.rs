@@ -3,7 +3,7 @@
 use super::known::{KnownUser, known};
 use super::{Call, Login, Visitor};
 use crate::policy::{SessionLimits, older_than};
-use crate::session::{Cookies, Found, LiveSession, SESSION_COOKIE, SessionCookie};
+use crate::session::{CookieMemory, Cookies, Found, LiveSession, SESSION_COOKIE};
 use std::sync::Arc;
 
 /// What a browser's session cookie is worth on a host.
@@ -36,11 +36,18 @@ impl Held {
 }
 
 impl Login {
-    /// What the session cookie among these is worth on this host, from a device with this key.
+    /// What the session cookie among these is worth on this host, from a device with this key. `memory`
+    /// is that of the connection.
     #[must_use]
-    pub fn held(&self, host: &str, cookies: &Cookies<'_>, device: Option<&[u8; 32]>) -> Held {
+    pub fn held(
+        &self,
+        host: &str,
+        cookies: Cookies<'_>,
+        device: Option<&[u8; 32]>,
+        memory: &CookieMemory,
+    ) -> Held {
         let Some(value) = cookies.get(SESSION_COOKIE) else { return Held::Nothing };
-        let Some(cookie) = SessionCookie::open(&self.sealer.load(), host, value) else {
+        let Some(cookie) = memory.open(&self.sealer.load(), host, value) else {
             return Held::Unreadable;
         };
         match self.sessions.find(cookie.session) {
@@ -55,7 +62,7 @@ impl Login {
 impl Call {
     pub(super) fn held(&self) -> Held {
         let Visitor { host, device_key, .. } = &self.visitor;
-        self.login.held(host, &self.cookies(), device_key.as_ref())
+        self.login.held(host, self.cookies(), device_key.as_ref(), &CookieMemory::default())
     }
 
     /// Whether the session still stands for its user: the account may be used, and the policy finds it

@@ -21,7 +21,7 @@ pub(super) async fn page(call: Call, query: Result<Query<HomeQuery>, QueryReject
     let session = call.held().on_any_device().filter(|session| call.is_within_limits(session));
     let view = match session {
         Some(session) => View::SignedIn(SignedIn {
-            user: session.person().user.clone(),
+            user: session.person().user.to_string(),
             csrf: call.token(Binding::Session(session.id)),
             note: lost.map(|_| {
                 "You are signed in, but the page you came from is not known any more. Please \

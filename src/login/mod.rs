@@ -64,7 +64,7 @@ pub struct Visitor {
     /// When the request is answered.
     pub now: Timestamp,
     /// Its name in logs and the audit.
-    pub request_id: String,
+    pub request_id: uuid::Uuid,
     /// Everything it is decided with.
     pub snapshot: Arc<Snapshot>,
     /// The session that is valid on this host, for this device; also one that a policy finds too

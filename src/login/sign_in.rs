@@ -203,7 +203,7 @@ impl Call {
             let page = Choose { providers: others, target: authority };
             return Reply::page(status, View::Choose(page));
         }
-        let Some(browser) = Browser::known_or_new(&self.cookies()) else {
+        let Some(browser) = Browser::known_or_new(self.cookies()) else {
             return Reply::unavailable();
         };
         let page = SignIn {
@@ -219,7 +219,7 @@ impl Call {
     }
 
     fn code_form(&self, status: StatusCode, pending: String, target: &Target, error: Option<&str>) -> Reply {
-        let Some(browser) = Browser::known(&self.cookies()) else { return Reply::bad_form() };
+        let Some(browser) = Browser::known(self.cookies()) else { return Reply::bad_form() };
         let page = Totp {
             csrf: self.token(Binding::Browser(&browser)),
             state: self.state_text(target),
@@ -235,7 +235,7 @@ impl Call {
         let pending = Pending {
             provider: provider.to_owned(),
             user: user.to_owned(),
-            browser: Browser::known(&self.cookies())?.hash(host).to_vec(),
+            browser: Browser::known(self.cookies())?.hash(host).to_vec(),
             issued: self.visitor.now,
         };
         let plain = serde_json::to_vec(&pending).ok()?;
@@ -246,7 +246,7 @@ impl Call {
         let (host, now) = (&self.visitor.host, self.visitor.now);
         let plain = self.login.sealer().open(Purpose::TotpPending, host, text)?;
         let pending: Pending = serde_json::from_slice(&plain).ok()?;
-        let browser = Browser::known(&self.cookies())?;
+        let browser = Browser::known(self.cookies())?;
         let age = now.checked_sub(pending.issued)?;
         let good = (0..=PENDING_LIFE).contains(&age) && pending.browser == browser.hash(host);
         good.then_some(pending)
@@ -254,7 +254,7 @@ impl Call {
 
     /// The answer to a form that did not come from a page of ours in this browser.
     fn refuse_foreign(&self, csrf: &str, target: &Target) -> Option<Reply> {
-        let browser = Browser::known(&self.cookies());
+        let browser = Browser::known(self.cookies());
         let ours = self.is_same_origin()
             && browser.is_some_and(|browser| self.token_is_good(Binding::Browser(&browser), csrf));
         if ours {

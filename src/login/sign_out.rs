@@ -25,7 +25,7 @@ pub(super) async fn page(call: Call) -> Reply {
     match call.held().on_any_device() {
         Some(session) => {
             let page = ConfirmSignOut {
-                user: session.person().user.clone(),
+                user: session.person().user.to_string(),
                 csrf: call.token(Binding::Session(session.id)),
             };
             Reply::page(StatusCode::OK, View::ConfirmSignOut(page))

@@ -155,7 +155,7 @@ impl Call {
             csrf: self.token(Binding::Session(session.id)),
             state: self.state_text(target),
             has_authenticator: true,
-            user: session.person().user.clone(),
+            user: session.person().user.to_string(),
             error: error.map(str::to_owned),
             target: target.readable().map(|target| target.authority.clone()),
         };
@@ -168,7 +168,7 @@ fn no_authenticator(session: &LiveSession, target: &Target) -> Reply {
         csrf: String::new(),
         state: String::new(),
         has_authenticator: false,
-        user: session.person().user.clone(),
+        user: session.person().user.to_string(),
         error: None,
         target: target.readable().map(|target| target.authority.clone()),
     };

@@ -62,7 +62,7 @@ impl Resolver<'_> {
             reason,
             path: path.clone(),
             span: place.clone(),
-            place: named,
+            place: named.to_string(),
         };
         if let Err(first) = self.findings.lints().add(lint) {
             let message = format!("`{}` has two levels for the same", code.id);

@@ -4,6 +4,7 @@ use crate::access::{GroupSet, Tier, Timestamp};
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A checked policy. Made by [`super::resolve`] only; looked up with [`Policy::locate`].
@@ -50,7 +51,7 @@ pub struct SessionLimits {
 
 /// Where a rule stands in the files: `policies/tickets.yaml:14`.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct Origin(pub String);
+pub struct Origin(pub Arc<str>);
 
 /// A named group of users.
 #[derive(Clone, Debug)]
@@ -102,7 +103,7 @@ pub struct Authentication {
 #[derive(Debug)]
 pub struct Resource {
     /// Its unique name: metrics label and audience of the assertion.
-    pub name: String,
+    pub name: Arc<str>,
     /// Its hosts as written: exact, or `*.` and a suffix.
     pub hosts: Vec<String>,
     /// Index into [`Policy::upstream_names`].

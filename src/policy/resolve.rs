@@ -255,7 +255,7 @@ impl<'a> Resolver<'a> {
     pub fn origin(&self, file: usize, span: &Range<usize>) -> Origin {
         let path = self.place(file, 0..0).path;
         let line = self.lines.get(file).map_or(1, |starts| Position::line_of(starts, span.start));
-        Origin(format!("{}:{line}", path.display()))
+        Origin(format!("{}:{line}", path.display()).into())
     }
 
     /// Reports a mistake.

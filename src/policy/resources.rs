@@ -85,7 +85,7 @@ impl Resolver<'_> {
         let cors = cors.0.and_then(|cors| self.cors(file, cors));
         let hosts = hosts.into_iter().map(|host| host.value).collect();
         Resource {
-            name,
+            name: name.into(),
             hosts,
             upstream,
             root,

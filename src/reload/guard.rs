@@ -50,11 +50,13 @@ pub(super) fn forbids(
         }
         denied += 1;
         let tally =
-            people.entry((session.provider.clone(), session.subject.clone())).or_insert_with(|| Tally {
-                user: session.person().user.clone(),
-                protected: user.groups.set.iter().filter(|group| protected.contains(*group)).collect(),
-                sessions: 0,
-                lost: BTreeSet::new(),
+            people.entry((session.provider.to_string(), session.subject.to_string())).or_insert_with(|| {
+                Tally {
+                    user: session.person().user.to_string(),
+                    protected: user.groups.set.iter().filter(|group| protected.contains(*group)).collect(),
+                    sessions: 0,
+                    lost: BTreeSet::new(),
+                }
             });
         tally.sessions += 1;
         tally.lost.extend(lost);

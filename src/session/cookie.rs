@@ -8,6 +8,8 @@ use super::{Purpose, Sealer, SessionId};
 use crate::access::Timestamp;
 use http::HeaderMap;
 use http::header::COOKIE;
+use std::sync::{Arc, Mutex, PoisonError};
+use subtle::ConstantTimeEq;
 
 /// Names the session, on each host its own.
 pub const SESSION_COOKIE: &str = "__Host-tiergate";
@@ -18,10 +20,10 @@ pub const OIDC_COOKIE_PREFIX: &str = "__Host-tiergate-oidc-";
 /// Cookies that are looked at in one request.
 const MOST: usize = 400;
 
-/// The cookies of one request.
-#[derive(Clone, Debug, Default)]
+/// The cookies of one request: looked through anew by each question, so that nothing is kept of them.
+#[derive(Clone, Copy, Debug)]
 pub struct Cookies<'a> {
-    pairs: Vec<(&'a str, &'a [u8])>,
+    headers: &'a HeaderMap,
 }
 
 impl<'a> Cookies<'a> {
@@ -29,7 +31,11 @@ impl<'a> Cookies<'a> {
     /// one is looked at.
     #[must_use]
     pub fn read(headers: &'a HeaderMap) -> Self {
-        let pairs = headers
+        Self { headers }
+    }
+
+    fn pairs(self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        self.headers
             .get_all(COOKIE)
             .iter()
             // As bytes: another cookie that is no text must not hide ours beside it.
@@ -37,14 +43,12 @@ impl<'a> Cookies<'a> {
             .filter_map(pair)
             .filter(|(name, _)| name.starts_with(SESSION_COOKIE))
             .take(MOST)
-            .collect();
-        Self { pairs }
     }
 
     /// The value of the cookie with this name, unless it is missing or there twice.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&'a str> {
-        let mut values = self.pairs.iter().filter(|(is, _)| *is == name).map(|(_, value)| *value);
+    pub fn get(self, name: &str) -> Option<&'a str> {
+        let mut values = self.pairs().filter(|(is, _)| *is == name).map(|(_, value)| value);
         match (values.next(), values.next()) {
             (Some(value), None) => std::str::from_utf8(value).ok(),
             (None | Some(_), _) => None,
@@ -53,13 +57,13 @@ impl<'a> Cookies<'a> {
 
     /// Whether a cookie with this name arrived at all.
     #[must_use]
-    pub fn has(&self, name: &str) -> bool {
-        self.pairs.iter().any(|(is, _)| *is == name)
+    pub fn has(self, name: &str) -> bool {
+        self.pairs().any(|(is, _)| is == name)
     }
 
     /// The names that start with this.
-    pub fn starting_with(&self, prefix: &'static str) -> impl Iterator<Item = &'a str> + '_ {
-        self.pairs.iter().map(|(name, _)| *name).filter(move |name| name.starts_with(prefix))
+    pub fn starting_with(self, prefix: &'static str) -> impl Iterator<Item = &'a str> {
+        self.pairs().map(|(name, _)| name).filter(move |name| name.starts_with(prefix))
     }
 }
 
@@ -130,5 +134,35 @@ impl SessionCookie {
     #[must_use]
     pub fn is_of_device(&self, device: Option<&[u8; 32]>) -> bool {
         self.device.as_ref() == device
+    }
+}
+
+/// What the session cookie of a connection said last: the next request with the same one need not open it.
+#[derive(Default)]
+pub struct CookieMemory(Mutex<Option<Opened>>);
+
+struct Opened {
+    /// With what it was opened: other keys open it anew.
+    sealer: Arc<Sealer>,
+    host: Box<str>,
+    value: Box<str>,
+    says: SessionCookie,
+}
+
+impl CookieMemory {
+    /// Opens a cookie's value that arrived on this host, or remembers what it said.
+    #[must_use]
+    pub fn open(&self, sealer: &Arc<Sealer>, host: &str, value: &str) -> Option<SessionCookie> {
+        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = &*memory
+            && Arc::ptr_eq(&known.sealer, sealer)
+            && *known.host == *host
+            && bool::from(known.value.as_bytes().ct_eq(value.as_bytes()))
+        {
+            return Some(known.says);
+        }
+        let says = SessionCookie::open(sealer, host, value)?;
+        *memory = Some(Opened { sealer: Arc::clone(sealer), host: host.into(), value: value.into(), says });
+        Some(says)
     }
 }

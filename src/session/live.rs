@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Person {
     /// What people and upstreams see: e-mail address or user name.
-    pub user: String,
+    pub user: Arc<str>,
     /// The e-mail address.
     pub email: Option<String>,
     /// The display name.
@@ -32,7 +32,7 @@ pub struct Person {
 impl From<&Identified> for Person {
     fn from(who: &Identified) -> Self {
         Self {
-            user: who.user.clone(),
+            user: who.user.as_str().into(),
             email: who.email.clone(),
             name: who.name.clone(),
             groups: who.groups.clone(),
@@ -49,9 +49,9 @@ pub struct LiveSession {
     /// Its name.
     pub id: SessionId,
     /// The provider that vouched for the user.
-    pub provider: String,
+    pub provider: Arc<str>,
     /// The user's stable name at the provider.
-    pub subject: String,
+    pub subject: Arc<str>,
     /// When it began.
     pub started: Timestamp,
     person: ArcSwap<Person>,
@@ -74,8 +74,8 @@ impl LiveSession {
     pub(super) fn new(id: SessionId, who: &Identified, now: Timestamp) -> Self {
         Self {
             id,
-            provider: who.provider.clone(),
-            subject: who.subject.clone(),
+            provider: who.provider.as_str().into(),
+            subject: who.subject.as_str().into(),
             started: now,
             person: ArcSwap::from_pointee(Person::from(who)),
             last_seen: AtomicI64::new(now),
@@ -169,9 +169,9 @@ impl LiveSession {
         let Person { user, email, name, groups, amr, mfa, auth_time } = Person::from(who);
         StoredSession {
             id: self.id.0,
-            provider: self.provider.clone(),
-            subject: self.subject.clone(),
-            user,
+            provider: self.provider.to_string(),
+            subject: self.subject.to_string(),
+            user: user.to_string(),
             email,
             name,
             groups,
@@ -202,11 +202,11 @@ impl From<StoredSession> for LiveSession {
             last_seen,
             ended: _,
         } = stored;
-        let person = Person { user, email, name, groups, amr, mfa, auth_time };
+        let person = Person { user: user.into(), email, name, groups, amr, mfa, auth_time };
         Self {
             id: SessionId(id),
-            provider,
-            subject,
+            provider: provider.into(),
+            subject: subject.into(),
             started,
             person: ArcSwap::from_pointee(person),
             last_seen: AtomicI64::new(last_seen),

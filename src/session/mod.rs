@@ -13,8 +13,8 @@ mod seal;
 mod ticket;
 
 pub use cookie::{
-    BROWSER_COOKIE, Cookies, OIDC_COOKIE_PREFIX, SESSION_COOKIE, SessionCookie, clear_cookie, is_own_cookie,
-    set_cookie,
+    BROWSER_COOKIE, CookieMemory, Cookies, OIDC_COOKIE_PREFIX, SESSION_COOKIE, SessionCookie, clear_cookie,
+    is_own_cookie, set_cookie,
 };
 pub use groups::Groups;
 pub use live::{LiveSession, Person};
@@ -41,6 +41,12 @@ impl SessionId {
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl serde::Serialize for SessionId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

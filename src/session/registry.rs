@@ -56,7 +56,7 @@ pub enum Found {
     Unknown,
 }
 
-type UserKey = (String, String);
+type UserKey = (Arc<str>, Arc<str>);
 
 /// Every session.
 #[derive(Debug)]
@@ -168,7 +168,7 @@ impl Sessions {
     ///
     /// As [`Sessions::end`].
     pub async fn end_of_user(&self, provider: &str, subject: &str) -> Result<usize, SessionError> {
-        let key = (provider.to_owned(), subject.to_owned());
+        let key = (provider.into(), subject.into());
         let ids = lock(&self.of_user).get(&key).cloned().unwrap_or_default();
         self.end_all(&ids).await
     }

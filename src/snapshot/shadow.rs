@@ -152,7 +152,7 @@ resources:
             };
             let Verdict { decided, reason, rule } =
                 shadow.decide(&facts, host, Asker { groups: Some(&own), spiffe });
-            let rule = rule.map_or("-", |rule| rule.0.as_str());
+            let rule = rule.map_or("-", |rule| &*rule.0);
             assert_eq!(format!("{decided:?} {reason} {rule}"), want, "{who} {host}{path}");
         }
     }

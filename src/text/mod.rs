@@ -9,6 +9,7 @@ pub mod host;
 pub mod method;
 pub mod name;
 pub mod oid;
+pub mod part;
 pub mod prefix;
 pub mod schema;
 pub mod service_url;

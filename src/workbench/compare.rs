@@ -89,7 +89,7 @@ pub(super) fn settings(old: &Policy, new: &Policy) -> Vec<String> {
                 all.push(format!("{host}: {what} was {before}, is {after}"));
             }
         };
-        note("the resource's name", was.name.clone(), is.name.clone());
+        note("the resource's name", was.name.to_string(), is.name.to_string());
         let named = |name: Option<String>| name.unwrap_or_default();
         note("the upstream", named(upstream(old, was)), named(upstream(new, is)));
         let limits = |resource: &Resource| {

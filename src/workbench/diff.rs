@@ -294,7 +294,7 @@ impl Compare<'_> {
             Who::Nobody | Who::Service(_) => (false, None),
         };
         let row = self.rows.entry(key).or_insert_with(|| {
-            let resource = is.or(was).map(|place| place.resource().name.clone()).unwrap_or_default();
+            let resource = is.or(was).map(|place| place.resource().name.to_string()).unwrap_or_default();
             let high = [was, is]
                 .into_iter()
                 .flatten()

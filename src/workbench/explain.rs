@@ -113,8 +113,8 @@ pub fn explain(policy: &Policy, request: &Hypothetical) -> Explanation {
         asker: request.asker(policy),
         decision: outcome.verdict.as_str(),
         reason: outcome.reason.code(),
-        rule: outcome.rule.as_ref().map(|rule| rule.0.clone()),
-        resource: place.map(|place| place.resource().name.clone()),
+        rule: outcome.rule.as_ref().map(|rule| rule.0.to_string()),
+        resource: place.map(|place| place.resource().name.to_string()),
         section: place.map(|place| place.section().prefix.clone()),
         tier: place.map(|place| place.section().tier.as_str()),
         steps: lines,
@@ -198,7 +198,7 @@ impl<'p> Watcher<'p> for Steps<'_> {
             Passed::Authentication(_) => "authentication",
             Passed::Audit => LAST,
         };
-        self.lines.push(Line { step, came: Came::Passed, says, rule });
+        self.lines.push(Line { step, came: Came::Passed, says, rule: rule.map(|rule| rule.to_string()) });
     }
 }
 
@@ -264,7 +264,7 @@ fn refused(policy: &Policy, request: &Hypothetical, outcome: &Outcome, step: &'s
         Reason::DeniedByRule => "this one matches".to_owned(),
         reason => format!("`{reason}`"),
     };
-    Line { step, came: Came::Refused, says, rule: outcome.rule.as_ref().map(|rule| rule.0.clone()) }
+    Line { step, came: Came::Refused, says, rule: outcome.rule.as_ref().map(|rule| rule.0.to_string()) }
 }
 
 /// For each `allow` rule, what of it does not match.

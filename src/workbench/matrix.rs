@@ -130,7 +130,7 @@ struct Class {
 impl Place<'_> {
     fn row(&self, who: String, service: bool, cells: Vec<Cell>) -> Row {
         Row {
-            resource: self.resource.name.clone(),
+            resource: self.resource.name.to_string(),
             path: self.section.prefix.clone(),
             tier: self.section.tier,
             who,

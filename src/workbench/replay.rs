@@ -154,7 +154,7 @@ impl<'p> Replay<'p> {
             tiers.contains(&crate::access::Tier::High)
         });
         self.sum.opens_high |= gained && high;
-        let resource = places.iter().flatten().next().map_or("", |place| place.resource().name.as_str());
+        let resource = places.iter().flatten().next().map_or("", |place| &*place.resource().name);
         let subject = made.subject.unwrap_or("nobody signed in");
         let key = (subject.to_owned(), resource.to_owned(), was.to_string(), is.to_string());
         if let Some(row) = self.rows.get_mut(&key) {

@@ -66,8 +66,8 @@ pub fn deciders(policy: &Policy) -> Vec<Decider> {
     let mut all = Vec::new();
     let mut add = |origin: &Origin, what: String| {
         // A rule that a path inherits is the same rule.
-        if seen.insert(origin.0.clone()) {
-            all.push(Decider { place: origin.0.clone(), what });
+        if seen.insert(origin.0.to_string()) {
+            all.push(Decider { place: origin.0.to_string(), what });
         }
     };
     for resource in policy.resources() {
@@ -96,7 +96,7 @@ pub fn deciders(policy: &Policy) -> Vec<Decider> {
 #[must_use]
 pub fn unreached(policy: &Policy, tried: &[Tried<'_>]) -> Vec<Decider> {
     let reached: BTreeSet<&str> =
-        tried.iter().filter_map(|tried| tried.outcome.rule.as_ref()).map(|rule| rule.0.as_str()).collect();
+        tried.iter().filter_map(|tried| tried.outcome.rule.as_ref()).map(|rule| &*rule.0).collect();
     let mut all = deciders(policy);
     all.retain(|decider| !reached.contains(decider.place.as_str()));
     all

@@ -33,7 +33,7 @@ pub fn idle_rules(policy: &Policy, files: &[Source]) -> Vec<Diagnostic> {
                 let admits = classes.any(|(method, client)| {
                     rule.speaks_of_requests(method, client) && admits(rule, section, method, client, &members)
                 });
-                if !admits && seen.insert(rule.origin.0.as_str()) {
+                if !admits && seen.insert(&*rule.origin.0) {
                     found.extend(
                         finding(&rule.origin, files).map(|finding| finding.about(Some(&resource.name))),
                     );

@@ -11,18 +11,56 @@ fn limits() -> Limits {
     }
 }
 
-fn check(bytes: &[u8]) -> String {
+fn check_head(bytes: &[u8]) -> Head {
     let mut input = bytes;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    match runtime.block_on(read_head(&mut input, &limits(), Duration::from_secs(1))).unwrap() {
-        Head::Complete { framing, length, bytes } => format!("{framing:?} +{}", bytes.len() - length),
+    runtime.block_on(read_head(&mut input, &limits(), Duration::from_secs(1))).unwrap()
+}
+
+fn check(bytes: &[u8]) -> String {
+    match check_head(bytes) {
+        Head::Complete { framing, length, bytes, plain: _ } => {
+            format!("{framing:?} +{}", bytes.len() - length)
+        }
         Head::Closed => "closed".into(),
         Head::Refused { reason, .. } => reason.to_string(),
     }
 }
 
+/// Whether a head goes the short way; `None` where it is refused.
+fn is_plain(bytes: &[u8]) -> Option<bool> {
+    match check_head(bytes) {
+        Head::Complete { plain, .. } => Some(plain),
+        Head::Closed | Head::Refused { .. } => None,
+    }
+}
+
 #[test]
-fn a_head_is_plain_or_refused() {
+fn only_what_has_no_body_and_says_nothing_of_the_connection_goes_the_short_way() {
+    for (head, want) in [
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", true),
+        ("HEAD /a?b HTTP/1.1\r\nHost: a\r\nConnection: Keep-Alive\r\n\r\n", true),
+        ("OPTIONS / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", true),
+        ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nTE: trailers\r\n\r\n", true),
+        ("GET / HTTP/1.0\r\nHost: a\r\n\r\n", false),
+        ("DELETE / HTTP/1.1\r\nHost: a\r\n\r\n", false),
+        ("GET https://a/ HTTP/1.1\r\nHost: a\r\n\r\n", false),
+        ("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx", false),
+        ("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", false),
+        ("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", false),
+        ("GET / HTTP/1.1\r\nHost: a\r\nConnection: close, X-A\r\nX-A: 1\r\n\r\n", false),
+        ("GET / HTTP/1.1\r\nHost: a\r\nKEEP-ALIVE: 1\r\n\r\n", false),
+        ("GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n", false),
+        ("GET / HTTP/1.1\r\nHost: a\r\nTrailer: x\r\n\r\n", false),
+        // What follows at once is nobody's yet.
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", false),
+    ] {
+        assert_eq!(is_plain(head.as_bytes()), Some(want), "{head:?}");
+    }
+}
+
+#[test]
+fn a_head_is_in_order_or_refused() {
     for (bytes, want) in [
         (&b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[..], "Length(0) +0"),
         (b"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", "Length(0) +0"),
@@ -104,7 +142,7 @@ fn a_long_target_or_header_is_too_large() {
 
 #[tokio::test(start_paused = true)]
 async fn a_head_that_trickles_in_is_cut_at_the_deadline() {
-    let (mut client, mut server) = tokio::io::duplex(64);
+    let (mut client, server) = tokio::io::duplex(64);
     tokio::spawn(async move {
         use tokio::io::AsyncWriteExt;
         let _ = client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n").await;
@@ -117,7 +155,8 @@ async fn a_head_that_trickles_in_is_cut_at_the_deadline() {
     });
     let limits = Limits { max_headers: 1000, ..limits() };
     let began = Instant::now();
-    let head = read_head(&mut server, &limits, Duration::from_mins(1)).await.unwrap();
+    let head =
+        read_head(&mut tokio::io::BufReader::new(server), &limits, Duration::from_mins(1)).await.unwrap();
     assert!(matches!(head, Head::Refused { reason: Reason::RequestTimeout, .. }), "{head:?}");
     assert_eq!(began.elapsed().as_secs(), 10);
 }

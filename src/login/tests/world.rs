@@ -12,7 +12,7 @@ use crate::login::{
     login_host_router,
 };
 use crate::policy::Policy;
-use crate::session::{Cookies, Sessions};
+use crate::session::{CookieMemory, Cookies, Sessions};
 use crate::snapshot::Snapshot;
 use crate::state::State;
 use axum::body::Body;
@@ -215,13 +215,13 @@ impl World {
             client: "192.0.2.1".parse().unwrap(),
             device_key: browser.device,
             now: self.now,
-            request_id: "r".into(),
+            request_id: uuid::Uuid::nil(),
             snapshot: Arc::clone(&self.snapshot),
             session: None,
         };
         let held = {
             let cookies = Cookies::read(request.headers());
-            self.login.held(&host, &cookies, browser.device.as_ref())
+            self.login.held(&host, cookies, browser.device.as_ref(), &CookieMemory::default())
         };
         if let Held::Live(session) = held {
             visitor.session = Some(session);
@@ -294,7 +294,7 @@ impl World {
                 answer.status = StatusCode::FOUND;
                 answer.headers.insert("location", to.location.parse().unwrap());
             }
-            (None, session) => answer.body = session.as_ref().unwrap().person().user.clone(),
+            (None, session) => answer.body = session.as_ref().unwrap().person().user.to_string(),
         }
         answer
     }
