@@ -1,82 +1,55 @@
-//! The decision alone, and what stands beside it on every request: `cargo bench --bench decision`. `cargo test` runs each once, so they cannot rot.
+//! The decision alone, and reading the policy that it is made by: `cargo bench --bench decision`. `cargo test` runs each
+//! once with smaller policies, so they cannot rot.
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use std::fmt::Write as _;
 use std::hint::black_box;
-use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
-use std::time::Duration;
-use tiergate::access::{Device, DeviceTrust, Facts, GroupSet, Session, Subject, User, decide};
-use tiergate::diagnostic::Source;
-use tiergate::identity::Identified;
-use tiergate::policy::{Policy, resolve};
-use tiergate::session::{LiveSession, Sessions, Visit};
+use tiergate::access::{Decision, decide};
+use tiergate::policy::resolve;
 use tiergate::snapshot::{Asker, Shadow};
-use tiergate::state::State;
-use tiergate::text::canonical;
 
-/// A policy of so many resources, each with a path of a higher tier.
-fn policy(resources: usize) -> Policy {
-    let mut text = "version: 1\ngroups:\n  staff: { any_of: [local:staff] }\n  guests: { any_of: [local:guests] }\nresources:\n".to_owned();
-    for n in 0..resources {
-        let _ = write!(
-            text,
-            "  - name: r{n}\n    tier: low\n    hosts: [r{n}.corp.example]\n    upstream: demo\n    allow: [{{ groups: [staff] }}]\n    deny: [{{ groups: [guests], methods: [DELETE] }}]\n    paths: [{{ prefix: /admin, tier: high }}]\n"
-        );
-        // A file has a bound; the folder has a larger one.
-    }
-    let files: Vec<Source> = split(&text).collect();
-    let (policy, findings) = resolve(&files, None);
-    policy.unwrap_or_else(|| panic!("{findings:?}"))
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+mod scene {
+    pub mod policy;
 }
+use scene::policy::{GROUPS, RESOURCES, facts, files, groups, host, outcomes, policy};
 
-/// The same policy in files of a size that is accepted.
-fn split(text: &str) -> impl Iterator<Item = Source> + '_ {
-    let (head, resources) = text.split_once("resources:\n").unwrap();
-    let entries: Vec<&str> = resources.split_inclusive("tier: high }]\n").collect();
-    let chunks: Vec<String> =
-        entries.chunks(2000).map(|chunk| format!("version: 1\nresources:\n{}", chunk.concat())).collect();
-    let all = std::iter::once(head.to_owned()).chain(chunks);
-    all.enumerate().map(|(n, text)| Source { path: format!("policies/{n}.yaml").into(), text })
-}
-
-fn facts<'a>(policy: &'a Policy, host: &str, groups: &'a GroupSet, trust: DeviceTrust) -> Facts<'a> {
-    let session = Session { started: 0, last_seen: 100, auth_time: 0, mfa: false };
-    Facts {
-        place: policy.locate(host, "/browse/42"),
-        method: "GET",
-        path: "/browse/42",
-        client: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        now: 100,
-        address_limited: false,
-        cross_origin: false,
-        audit_available: true,
-        subject: Subject::User(User { active: true, groups, session, name: "ann", email: None }),
-        device: Device {
-            trust,
-            lowered: None,
-            id: Some("laptop"),
-            standing: tiergate::access::Standing::Unrecorded,
-        },
-    }
-}
-
+/// By outcome, groups of the user and resources of the policy.
 fn decisions(bench: &mut Criterion) {
-    let mut group = bench.benchmark_group("decide");
-    for resources in [10, 1_000, 20_000] {
+    for resources in RESOURCES.iter().copied() {
         let policy = policy(resources);
-        let staff = policy.group_set(["local:staff"]);
-        let host = format!("r{}.corp.example", resources / 2);
-        let allow = facts(&policy, &host, &staff, DeviceTrust::Enrolled);
-        let deny = facts(&policy, &host, &staff, DeviceTrust::None);
-        group.bench_function(BenchmarkId::new("allow", resources), |b| {
-            b.iter(|| black_box(decide(&policy, black_box(&allow))));
+        let host = host(resources / 2);
+        let mut group = bench.benchmark_group("decide");
+        for count in GROUPS {
+            let groups = groups(&policy, count);
+            for (outcome, facts) in outcomes(&policy, &host, &groups) {
+                let id = BenchmarkId::new(format!("{outcome}, in {count} groups"), resources);
+                group.bench_function(id, |b| b.iter(|| black_box(decide(&policy, black_box(&facts)))));
+            }
+        }
+        group.finish();
+    }
+}
+
+/// Finding the place too: of one host, and of one host after another in an order without a pattern.
+fn places(bench: &mut Criterion) {
+    let mut group = bench.benchmark_group("locate");
+    for resources in RESOURCES.iter().copied() {
+        let policy = policy(resources);
+        let one = host(resources / 2);
+        group.bench_function(BenchmarkId::new("one host", resources), |b| {
+            b.iter(|| black_box(policy.locate(black_box(&one), black_box("/a/users"))));
         });
-        group.bench_function(BenchmarkId::new("deny", resources), |b| {
-            b.iter(|| black_box(decide(&policy, black_box(&deny))));
-        });
-        group.bench_function(BenchmarkId::new("locate", resources), |b| {
-            b.iter(|| black_box(policy.locate(black_box(&host), black_box("/admin/users"))));
+        let groups = groups(&policy, 10);
+        let asked: Vec<String> =
+            (0..1 << 16).map(|n: usize| host(n.wrapping_mul(7919) % resources)).collect();
+        let mut hosts = asked.iter().cycle();
+        group.bench_function(BenchmarkId::new("another host each time, and decide", resources), |b| {
+            b.iter(|| {
+                let facts = facts(&policy, black_box(hosts.next().unwrap()), "GET", &groups);
+                matches!(black_box(decide(&policy, &facts)), Decision::Allow(_))
+            });
         });
     }
     group.finish();
@@ -85,13 +58,12 @@ fn decisions(bench: &mut Criterion) {
 /// Deciding a request once more, place and all, and writing down the rule as the record does.
 fn shadow(bench: &mut Criterion) {
     let mut group = bench.benchmark_group("shadow");
-    for resources in [10, 1_000, 20_000] {
+    for resources in RESOURCES.iter().copied() {
         let live = policy(resources);
-        let staff = live.group_set(["local:staff"]);
-        let host = format!("r{}.corp.example", resources / 2);
-        let facts = facts(&live, &host, &staff, DeviceTrust::Enrolled);
+        let (user, host) = (groups(&live, 10), host(resources / 2));
+        let facts = facts(&live, &host, "GET", &user);
         let shadow = Shadow::new(policy(resources), 1_000);
-        let own = shadow.policy().group_set(["local:staff"]);
+        let own = groups(shadow.policy(), 10);
         let asker = Asker { groups: Some(&own), spiffe: None };
         group.bench_function(BenchmarkId::new("decide", resources), |b| {
             b.iter(|| {
@@ -103,68 +75,18 @@ fn shadow(bench: &mut Criterion) {
     group.finish();
 }
 
-/// A session that somebody is signed in with.
-fn session() -> Arc<LiveSession> {
-    let folder = tempfile::tempdir().unwrap();
-    let who = Identified {
-        provider: "local".to_owned(),
-        subject: "ann".to_owned(),
-        user: "ann".to_owned(),
-        email: None,
-        name: None,
-        groups: Vec::new(),
-        amr: Vec::new(),
-        mfa: false,
-        auth_time: 0,
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let state = Arc::new(State::open(folder.path()).await.unwrap());
-        let sessions = Sessions::open(state, Duration::from_hours(1), 0).await.unwrap();
-        sessions.begin(&who, 0).await.unwrap()
-    })
-}
-
-/// Noting where a session was let in: a place that is there and unchanged, and one with another path in
-/// a new second, which is written anew.
-fn reached(bench: &mut Criterion) {
-    let visit = Visit {
-        resource: "payroll",
-        section: "/admin",
-        host: "payroll.corp.example",
-        path: "/admin/users",
-        method: "GET",
-        client: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        device: None,
-        trust: DeviceTrust::Issued,
-        lowered: None,
-    };
-    let mut group = bench.benchmark_group("reached");
-    let full = session();
-    for name in ["a", "b", "c", "d", "e", "f", "g"] {
-        full.reached(&Visit { resource: name, ..visit }, 0);
-    }
-    full.reached(&visit, 0);
-    group.bench_function("unchanged", |b| b.iter(|| full.reached(black_box(&visit), black_box(1))));
-    let mut now = 1;
-    group.bench_function("another path", |b| {
-        b.iter(|| {
-            now += 1;
-            let path = if now % 2 == 0 { "/admin/users" } else { "/admin/groups" };
-            full.reached(&Visit { path: black_box(path), ..visit }, now);
+/// From the text of the files to a policy, as a reload does it.
+fn reading(bench: &mut Criterion) {
+    let mut group = bench.benchmark_group("policy");
+    group.sample_size(10);
+    for resources in if cfg!(debug_assertions) { [10, 100] } else { [1_000, 10_000] } {
+        let files = files(resources);
+        group.bench_function(BenchmarkId::new("resolve", resources), |b| {
+            b.iter(|| assert!(resolve(black_box(&files), None).0.is_some()));
         });
-    });
+    }
     group.finish();
 }
 
-fn canonicalisation(bench: &mut Criterion) {
-    bench.bench_function("canonical/target", |b| {
-        b.iter(|| black_box(canonical::target(black_box("/browse/42?a=b"))));
-    });
-    bench.bench_function("canonical/authority", |b| {
-        b.iter(|| black_box(canonical::authority(black_box("tickets.corp.example:8443"))));
-    });
-}
-
-criterion_group!(benches, decisions, shadow, reached, canonicalisation);
+criterion_group!(benches, decisions, places, shadow, reading);
 criterion_main!(benches);

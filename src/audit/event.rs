@@ -265,7 +265,7 @@ impl Event {
     ///
     /// # Errors
     /// A time that RFC 3339 cannot express; the buffer is as it was then.
-    pub(super) fn encode(&self, buffer: &mut Vec<u8>) -> Result<(), serde_json::Error> {
+    pub fn encode(&self, buffer: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         let before = buffer.len();
         let result = serde_json::to_writer(&mut *buffer, self);
         match result {

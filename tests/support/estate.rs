@@ -30,12 +30,17 @@ impl Drop for Estate {
 impl Estate {
     /// Starts `tiergate demo` and waits until it is ready.
     pub fn start() -> Self {
+        Self::serve_with(Path::new(env!("CARGO_BIN_EXE_tiergate")))
+    }
+
+    /// The same with another program that takes the arguments of `tiergate demo`.
+    pub fn serve_with(program: &Path) -> Self {
         let mut folder =
             tempfile::Builder::new().prefix("tiergate-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         for _ in 0..3 {
             // Another process may take a free port before the proxy does.
             let (port, admin) = (free_port(), free_port());
-            let child = spawn(folder.path(), port, admin);
+            let child = spawn(program, folder.path(), port, admin);
             let mut estate = Self { folder, port, admin, child };
             if estate.wait_ready() {
                 return estate;
@@ -176,9 +181,9 @@ impl Estate {
     }
 }
 
-fn spawn(folder: &Path, port: u16, admin: u16) -> Child {
+fn spawn(program: &Path, folder: &Path, port: u16, admin: u16) -> Child {
     let output = std::fs::File::create(folder.join("output.log")).unwrap();
-    Command::new(env!("CARGO_BIN_EXE_tiergate"))
+    Command::new(program)
         .arg("demo")
         .arg("--dir")
         .arg(folder)

@@ -1,0 +1,104 @@
+//! A browser's request, and what is made of it.
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+use pingora::http::RequestHeader;
+use std::net::{IpAddr, Ipv4Addr};
+use tiergate::access::{DeviceTrust, Reason, Tier, Timestamp};
+use tiergate::audit::{Event, Kind};
+use tiergate::gateway::assertion::{Assertions, Claims, DeviceClaim};
+use tiergate::session::{SESSION_COOKIE, Sealer, SessionCookie, SessionId};
+use tiergate::telemetry::Decided;
+use time::macros::datetime;
+
+pub const HOST: &str = "tickets.corp.example";
+pub const NOW: Timestamp = 1_764_100_000;
+
+/// The keys that cookies open with after a rotation, newest first.
+pub fn sealer() -> Sealer {
+    Sealer::new(&[[2; 32], [1; 32]])
+}
+
+/// The value of a session cookie that the key with this byte sealed.
+pub fn cookie(key: u8) -> String {
+    let session: SessionId = "0123456789abcdef0123456789abcdef".parse().unwrap();
+    let cookie = SessionCookie { session, device: Some([9; 32]), issued: NOW };
+    cookie.seal(&Sealer::new(&[[key; 32]]), HOST)
+}
+
+/// What a browser sends for a page: its cookie among others, and what somebody hopes would be believed.
+pub fn head() -> RequestHeader {
+    let mut head = RequestHeader::build("GET", b"/browse/42?tab=comments&sort=newest", Some(16)).unwrap();
+    let cookies =
+        format!("theme=dark; {SESSION_COOKIE}={}; lang=en; _ga=GA1.1.1234567890.1764100000", cookie(2));
+    for (name, value) in [
+        ("Host", HOST),
+        ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"),
+        ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+        ("Accept-Language", "en-GB,en;q=0.5"),
+        ("Accept-Encoding", "gzip, deflate, br, zstd"),
+        ("Referer", "https://tickets.corp.example/browse"),
+        ("Cookie", &cookies),
+        ("Upgrade-Insecure-Requests", "1"),
+        ("Sec-Fetch-Dest", "document"),
+        ("Sec-Fetch-Mode", "navigate"),
+        ("Sec-Fetch-Site", "same-origin"),
+        ("Priority", "u=0, i"),
+        ("X-Forwarded-For", "192.0.2.1"),
+    ] {
+        head.append_header(name, value).unwrap();
+    }
+    head
+}
+
+pub fn assertions() -> Assertions {
+    let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).unwrap();
+    Assertions::new(&[("2026-11".to_owned(), pkcs8.as_ref().to_vec())]).unwrap()
+}
+
+/// What an upstream is told of a user.
+pub fn claims() -> Claims {
+    Claims {
+        iss: "https://login.corp.example".to_owned(),
+        sub: "local:ann".to_owned(),
+        email: Some("ann@corp.example".to_owned()),
+        groups: ["engineering", "on-call", "staff"].map(str::to_owned).to_vec(),
+        device: DeviceClaim { id: Some("C02X1234".to_owned()), trust: DeviceTrust::Issued },
+        tier: Tier::High,
+        amr: vec!["pwd".to_owned(), "otp".to_owned()],
+        auth_time: Some(NOW),
+        sid: Some("0123456789abcdef0123456789abcdef".to_owned()),
+        aud: "tickets".to_owned(),
+    }
+}
+
+/// The event of a request that was let through.
+pub fn event() -> Event {
+    let text = |text: &str| Some(text.to_owned());
+    Event {
+        request_id: text("0198f2c0-7d5e-7c3a-9b1d-2f4e6a8c0b1d"),
+        decision: Some(Decided::Allow),
+        reason: Some(Reason::Allowed.code()),
+        resource: text("tickets"),
+        tier: Some(Tier::High),
+        rule: text("policies/10-resources.yaml:24"),
+        policy: Some(7),
+        subject: text("ann@corp.example"),
+        provider: text("local"),
+        mfa: Some(true),
+        auth_age: Some(1234),
+        session: text("0123456789abcdef0123456789abcdef"),
+        device: text("C02X1234"),
+        device_authority: text("corporate"),
+        device_trust: Some(DeviceTrust::Issued),
+        method: text("GET"),
+        host: text(HOST),
+        path: text("/browse/42"),
+        client: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7))),
+        status: Some(200),
+        bytes_in: Some(0),
+        bytes_out: Some(1024),
+        duration_us: Some(512),
+        ..Event::new(Kind::Decision, datetime!(2026-11-25 20:00:00.123456 UTC))
+    }
+}
