@@ -34,7 +34,7 @@ static ALLOCATOR: Allocator<mimalloc::MiMalloc> = Allocator::new(mimalloc::MiMal
 /// it copies, channels between its two halves, a boxed future for each filter, buffers for bodies), 90 are the fields
 /// for the upstream (their names and values, dropped and made anew), 35 the request, its session, its record and its
 /// metrics; the audit line is one.
-const MOST_PER_REQUEST: f64 = 240.0;
+const MOST_PER_REQUEST: f64 = 130.0;
 /// Requests before it is counted: the first ones fill caches.
 const WARMING_UP: u32 = 50;
 /// Requests that are counted. What goes on each second beside them counts too, and is little among so many.
@@ -89,14 +89,16 @@ fn neighbours() {
     let cookie = scene::request::cookie(2);
     let (assertions, claims) = (scene::request::assertions(), scene::request::claims());
     assertions.sign(&claims, NOW).unwrap();
+    // A thread keeps the memory in which it puts a request's text together.
+    drop(request::read(&head));
     let mut cleaned = head.clone();
     let mut line = Vec::with_capacity(4096);
     for (what, counted, most) in [
         ("a target", count(|| canonical::target("/browse/42?tab=comments")), 0),
         ("an authority", count(|| canonical::authority("tickets.corp.example:8443")), 0),
-        ("a head that is read", count(|| request::read(&head)), 5),
+        ("a head that is read", count(|| request::read(&head)), 1),
         ("a head that is cleaned", count(|| request::clean(&mut cleaned, is_own_cookie)), 4),
-        ("a cookie that is found", count(|| Cookies::read(&head.headers).get(SESSION_COOKIE)), 1),
+        ("a cookie that is found", count(|| Cookies::read(&head.headers).get(SESSION_COOKIE)), 0),
         ("a cookie that is opened", count(|| SessionCookie::open(&sealer, HOST, &cookie)), 2),
         ("an assertion that was kept", count(|| assertions.sign(&claims, NOW)), 0),
         ("an audit line", count(|| event.encode(&mut line)), 1),
