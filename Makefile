@@ -3,7 +3,7 @@ CARGO ?= cargo
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help deps deps-e2e demo build test e2e fmt lint clippy doc deny clean
+.PHONY: help deps deps-e2e demo build test e2e compare fmt lint clippy doc deny clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' Makefile
@@ -30,6 +30,9 @@ e2e: deps-e2e ## the real binary with real clients: browser, OpenID provider, cu
 	$(CARGO) test --locked --test operations -- --ignored promtool
 	$(CARGO) test --locked --test http_semantics -- --ignored a_gigabyte
 	TIERGATE_MUTATIONS=300000 $(CARGO) test --locked --lib device::tests::mutations
+
+compare: deps ## tiergate beside nginx, haproxy and Envoy, as benches/compare/README.md says
+	benches/compare/run.sh $(ARGS)
 
 fmt:
 	$(CARGO) fmt --check

@@ -1,0 +1,189 @@
+//! The measurement: all proxies of a scenario are up at once, and in each round every one has its turn, in an
+//! order by chance, so that a slow patch of the machine meets all of them alike.
+
+use crate::Result;
+use crate::checks::{self, Cookies};
+use crate::load::{Connecting, Order};
+use crate::machine::Machine;
+use crate::peers::{Peer, Place, Running};
+use crate::pki::{self, Sessions};
+use crate::process::{Part, Processors};
+use crate::scenarios::{Scenario, Work};
+use crate::turn::{self, Turn};
+use serde::Serialize;
+use std::fmt;
+use std::time::Duration;
+
+/// Connections before those whose memory is measured.
+pub const FEW: usize = 64;
+/// Before what is counted, so that pools and caches are filled.
+const WARM_UP: f64 = 1.0;
+/// How long the upstream may take to start.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How much is done.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Effort {
+    pub rounds: u32,
+    pub seconds: f64,
+    pub idle: usize,
+}
+
+/// Everything that was found.
+#[derive(Serialize)]
+pub struct Measured {
+    pub effort: Effort,
+    pub machine: Machine,
+    pub rows: Vec<Row>,
+    pub left_out: Vec<LeftOut>,
+}
+
+/// One proxy in one scenario.
+#[derive(Serialize)]
+pub struct Row {
+    pub scenario: Scenario,
+    pub peer: Peer,
+    pub version: String,
+    /// One a round, in their order.
+    pub turns: Vec<Turn>,
+    /// KiB for each connection that waits.
+    pub idle: Option<f64>,
+}
+
+/// A proxy that could not take part, and why.
+#[derive(Serialize)]
+pub struct LeftOut {
+    scenario: &'static str,
+    peer: &'static str,
+    why: String,
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is left out of `{}`: {}", self.peer, self.scenario, self.why)
+    }
+}
+
+/// Measures every scenario with every proxy that can do it.
+pub async fn measure(scenarios: &[Scenario], peers: &[Peer], effort: Effort) -> Result<Measured> {
+    let folder = tempfile::Builder::new().prefix("compare-").tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+    let pki = folder.path().join("pki");
+    std::fs::create_dir(&pki)?;
+    let sessions = pki::make(&pki)?;
+    let (proxy_on, load_on) = Processors::split()?;
+    let mut upstream = Part::start(&load_on, &["upstream"])?;
+    let port = upstream.line(PATIENCE).await?.parse()?;
+    let place = Place { folder: folder.path(), pki: &pki, upstream: port };
+    let machine = Machine::look()?;
+    let stage = Stage { place, sessions, effort, proxy_on, load_on };
+    let (mut rows, mut left_out) = (Vec::new(), Vec::new());
+    for scenario in scenarios {
+        eprintln!("{}: {}", scenario.name, scenario.title);
+        rows.extend(stage.played(scenario, peers, &mut left_out).await?);
+    }
+    Ok(Measured { effort, machine, rows, left_out })
+}
+
+/// What all scenarios share.
+struct Stage<'a> {
+    place: Place<'a>,
+    sessions: Sessions,
+    effort: Effort,
+    proxy_on: Processors,
+    load_on: Processors,
+}
+
+/// A proxy that passed its checks.
+struct Ready {
+    running: Running,
+    cookie: Option<String>,
+    row: Row,
+}
+
+impl Stage<'_> {
+    async fn played(
+        &self,
+        scenario: &Scenario,
+        peers: &[Peer],
+        left_out: &mut Vec<LeftOut>,
+    ) -> Result<Vec<Row>> {
+        let mut cast = Vec::new();
+        for peer in peers {
+            if !peer.supports(scenario).await? {
+                continue;
+            }
+            match self.ready(scenario, peer).await {
+                Ok(peer) => cast.push(peer),
+                Err(error) => {
+                    let reason = LeftOut { scenario: scenario.name, peer: peer.name, why: error.to_string() };
+                    eprintln!("  {reason}");
+                    left_out.push(reason);
+                }
+            }
+        }
+        match scenario.work {
+            Work::Hold => {
+                for peer in &mut cast {
+                    let few = self.order(peer, FEW, 1, Connecting::Once, None);
+                    let many = Order { connections: self.effort.idle.max(FEW + 1), ..few.clone() };
+                    let proxy = &peer.running.process;
+                    peer.row.idle = Some(turn::memory_for_each(proxy, &self.load_on, &few, &many).await?);
+                }
+            }
+            Work::Requests { connections, streams, connecting } => {
+                let order = |peer: &Ready, seconds: f64| {
+                    self.order(peer, connections, streams, connecting, Some(seconds))
+                };
+                for peer in &cast {
+                    let order = order(peer, self.effort.seconds.min(WARM_UP));
+                    turn::taken(&peer.running.process, &self.load_on, &order).await?;
+                }
+                for _ in 0..self.effort.rounds {
+                    let mut turns: Vec<&mut Ready> = cast.iter_mut().collect();
+                    fastrand::shuffle(&mut turns);
+                    for peer in turns {
+                        let order = order(peer, self.effort.seconds);
+                        let turn = turn::taken(&peer.running.process, &self.load_on, &order).await?;
+                        if let Some(error) = &turn.report.first_error {
+                            eprintln!("  {}: {} errors; {error}", peer.row.peer.name, turn.report.errors);
+                        }
+                        peer.row.turns.push(turn);
+                    }
+                }
+            }
+        }
+        Ok(cast.into_iter().map(|peer| peer.row).collect())
+    }
+
+    /// Starts a proxy and checks that it does the work.
+    async fn ready(&self, scenario: &Scenario, peer: &Peer) -> Result<Ready> {
+        let version = peer.version(scenario).await?;
+        let running = peer.start(scenario, &self.place, &self.proxy_on).await?;
+        let cookies = Cookies::of(&running, scenario, &self.sessions);
+        checks::passed(&running, scenario, self.place.pki, &cookies).await?;
+        let row = Row { scenario: *scenario, peer: *peer, version, turns: Vec::new(), idle: None };
+        Ok(Ready { running, cookie: cookies.good, row })
+    }
+
+    fn order(
+        &self,
+        Ready { running, cookie, row: Row { scenario, .. } }: &Ready,
+        connections: usize,
+        streams: usize,
+        connecting: Connecting,
+        seconds: Option<f64>,
+    ) -> Order {
+        Order {
+            port: running.port,
+            pki: self.place.pki.to_owned(),
+            device: scenario.device.then(|| "device".to_owned()),
+            cookie: cookie.clone(),
+            path: scenario.path.to_owned(),
+            http2: scenario.http2,
+            connections,
+            streams,
+            connecting,
+            seconds,
+        }
+    }
+}
