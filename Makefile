@@ -3,7 +3,7 @@ CARGO ?= cargo
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: help deps deps-e2e demo build test e2e compare fmt lint clippy doc deny clean
+.PHONY: help deps deps-e2e demo build test e2e compare scale fmt lint clippy doc deny clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-10s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,9 @@ e2e: deps-e2e ## the real binary with real clients: browser, OpenID provider, cu
 
 compare: deps ## tiergate beside nginx, haproxy and Envoy, as benches/compare/README.md says
 	benches/compare/run.sh $(ARGS)
+
+scale: deps ## tiergate with more of everything, as docs/performance.md says; draws its plots anew
+	ulimit -n "$$(ulimit -Hn)"; $(CARGO) bench --locked --bench compare -- scale $(ARGS)
 
 fmt:
 	$(CARGO) fmt --check

@@ -74,7 +74,7 @@ struct Asking<'a> {
 
 impl Asking<'_> {
     async fn told(&self, device: Option<&str>, cookie: Option<&str>, path: &str) -> Result<(u16, Vec<u8>)> {
-        let client = Client::new(self.pki, self.running.port, device, self.scenario.http2)?;
+        let client = Client::new(self.pki, self.running.port(), device, self.scenario.http2)?;
         // Nobody may say of themselves who they are.
         let mut headers = vec![("x-user", "mallory"), ("x-device-dn", "CN=forged")];
         headers.extend(cookie.map(|cookie| ("cookie", cookie)));

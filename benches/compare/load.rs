@@ -17,7 +17,7 @@ pub const READY: &str = "ready";
 /// After an error, so that a proxy that is gone does not keep a processor busy.
 const PAUSE: Duration = Duration::from_millis(10);
 /// A report tells of latency in windows of this length.
-pub const WINDOW: Duration = Duration::from_millis(100);
+const WINDOW: Duration = Duration::from_millis(100);
 /// Handshakes that are made at once before it begins.
 const AT_ONCE: usize = 32;
 
@@ -37,6 +37,8 @@ pub struct Order {
     pub connecting: Connecting,
     /// How long; without it, connections are held until a line comes in.
     pub seconds: Option<f64>,
+    /// Requests a second on all connections together; without it, as many as there is time for.
+    pub rate: Option<f64>,
 }
 
 /// When a connection is made.
@@ -50,7 +52,8 @@ pub enum Connecting {
 }
 
 /// What came of it. Latency is in microseconds, from sending the request to the end of the answer; where a
-/// connection is made for it, from there.
+/// connection is made for it, from there. With a rate it is from when the request was due, so that a proxy
+/// that stands still does not keep the requests from being late.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
     pub seconds: f64,
@@ -77,6 +80,13 @@ pub struct Window {
     pub until: f64,
     pub requests: usize,
     pub latency: Latency,
+}
+
+impl Window {
+    /// When it began.
+    pub fn from(&self) -> f64 {
+        self.until - WINDOW.as_secs_f64()
+    }
 }
 
 /// What one connection saw.
@@ -116,14 +126,22 @@ async fn carried_out(order: Order) -> Result<Report> {
     let Some(seconds) = order.seconds else {
         return Ok(Report { held: still_there(lanes).await, ..Report::default() });
     };
+    let mut all = Vec::new();
+    for lane in lanes {
+        for _ in 1..order.streams {
+            all.push(lane.beside()?);
+        }
+        all.push(lane);
+    }
     let began = Instant::now();
     let end = began + Duration::from_secs_f64(seconds);
     let mut tasks = JoinSet::new();
-    for lane in lanes {
-        for _ in 1..order.streams {
-            tasks.spawn(lane.beside()?.driven(began, end));
-        }
-        tasks.spawn(lane.driven(began, end));
+    // Each lane begins a little later than the one before, so that a rate is even.
+    let pause = order.rate.map(|rate| Duration::from_secs_f64(1.0 / rate));
+    let lanes = u32::try_from(all.len())?;
+    for (lane, at) in all.into_iter().zip(0..) {
+        let due = pause.map(|pause| Due { next: began + pause * at, pause: pause * lanes });
+        tasks.spawn(lane.driven(began, end, due));
     }
     let tallies = tasks.join_all().await;
     Ok(report(began.elapsed().as_secs_f64(), tallies))
@@ -193,10 +211,13 @@ impl Lane {
         Ok(resumed)
     }
 
-    async fn driven(mut self, began: Instant, end: Instant) -> Tally {
+    async fn driven(mut self, began: Instant, end: Instant, mut due: Option<Due>) -> Tally {
         let mut tally = Tally::default();
         loop {
-            let sent = Instant::now();
+            let sent = match &mut due {
+                Some(due) => due.wait().await,
+                None => Instant::now(),
+            };
             if sent >= end {
                 return tally;
             }
@@ -213,6 +234,25 @@ impl Lane {
                 }
             }
         }
+    }
+}
+
+/// When a lane sends its next request.
+struct Due {
+    next: Instant,
+    pause: Duration,
+}
+
+impl Due {
+    /// Waits for it. A timer that is late is not the proxy's fault, a proxy that was late is.
+    async fn wait(&mut self) -> Instant {
+        let due = self.next;
+        self.next += self.pause;
+        if due <= Instant::now() {
+            return due;
+        }
+        tokio::time::sleep_until(due.into()).await;
+        Instant::now()
     }
 }
 

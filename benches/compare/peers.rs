@@ -105,8 +105,16 @@ pub struct Place<'a> {
 pub struct Running {
     pub peer: Peer,
     pub process: Process,
-    pub port: u16,
+    /// `PORT`, `AUX_PORT` and `AUTH_PORT`.
+    pub ports: [u16; 3],
     pub folder: PathBuf,
+}
+
+impl Running {
+    /// Where it accepts TLS.
+    pub fn port(&self) -> u16 {
+        self.ports[0]
+    }
 }
 
 impl Peer {
@@ -140,10 +148,10 @@ impl Peer {
             }
         };
         let words = folder.join("words");
-        let process = Process::start(on, "bash", setting, &words)?;
-        let mut running = Running { peer: *self, process, port: ports[0], folder };
+        let process = Process::start(on, "bash".as_ref(), setting, &words)?;
+        let mut running = Running { peer: *self, process, ports, folder };
         let deadline = Instant::now() + START;
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, running.port)).is_err() {
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, running.port())).is_err() {
             if running.process.ended() || Instant::now() > deadline {
                 return Err(format!("it did not start: {}", last_words(&words)).into());
             }
@@ -157,9 +165,11 @@ impl Peer {
     fn tell(&self, command: &mut Command, scenario: &Scenario, action: &str) {
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/compare");
         command.arg(here.join(self.adapter)).arg(action).env("BENCH_LIB", here.join("adapter.sh"));
-        let binary = std::env::var_os("TIERGATE").unwrap_or_else(|| env!("CARGO_BIN_EXE_tiergate").into());
         let flag = |yes: bool| if yes { "1" } else { "0" };
-        command.env("TIERGATE", binary).env("MTLS", flag(scenario.device)).env("H2", flag(scenario.http2));
+        command
+            .env("TIERGATE", tiergate())
+            .env("MTLS", flag(scenario.device))
+            .env("H2", flag(scenario.http2));
         command.env("DECIDE", flag(scenario.decide));
         command.env("IDLE", flag(matches!(scenario.work, Work::Hold))).env_remove("RUST_LOG");
     }
@@ -174,8 +184,13 @@ impl Peer {
     }
 }
 
+/// The binary that is measured.
+pub fn tiergate() -> PathBuf {
+    std::env::var_os("TIERGATE").map_or_else(|| env!("CARGO_BIN_EXE_tiergate").into(), PathBuf::from)
+}
+
 /// The last that a process said, in one line.
-fn last_words(file: &Path) -> String {
+pub fn last_words(file: &Path) -> String {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let lines: Vec<&str> = text.lines().rev().filter(|line| !line.trim().is_empty()).take(3).collect();
     if lines.is_empty() {
@@ -185,7 +200,7 @@ fn last_words(file: &Path) -> String {
 }
 
 /// Three ports that nothing listens on.
-fn free_ports() -> Result<[u16; 3]> {
+pub fn free_ports() -> Result<[u16; 3]> {
     // All are held until the last is found, so that no two are the same.
     let mut held = Vec::new();
     for _ in 0..3 {

@@ -3,6 +3,7 @@
 
 use crate::Result;
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
@@ -26,9 +27,17 @@ impl Processors {
         Ok((Self("0".to_owned()), Self(other.to_string())))
     }
 
-    fn command(&self, program: &str) -> Command {
+    /// The first ones for so many workers, and the upper half for everything else. They overlap where there are too
+    /// few.
+    pub fn shared(workers: usize) -> Result<(Self, Self)> {
+        let all = std::thread::available_parallelism()?.get();
+        let range = |from: usize, to: usize| Self(format!("{from}-{to}"));
+        Ok((range(0, workers.min(all) - 1), range(all / 2, all - 1)))
+    }
+
+    fn command(&self, program: &OsStr) -> Command {
         let mut command = Command::new("taskset");
-        command.args(["--cpu-list", &self.0, program]).process_group(0);
+        command.args(["--cpu-list", &self.0]).arg(program).process_group(0);
         command
     }
 }
@@ -43,7 +52,7 @@ impl Process {
     /// Starts a server, with what it says in a file.
     pub fn start(
         on: &Processors,
-        program: &str,
+        program: &OsStr,
         setting: impl FnOnce(&mut Command),
         words: &Path,
     ) -> Result<Self> {
@@ -75,9 +84,18 @@ impl Process {
 
     /// The memory of all of them, shared pages counted in proportion, in KiB.
     pub fn memory(&self) -> f64 {
+        self.rolled_up("Pss:")
+    }
+
+    /// The part of it that comes from no file, and so does not depend on what else runs from the same.
+    pub fn own_memory(&self) -> f64 {
+        self.rolled_up("Pss_Anon:")
+    }
+
+    fn rolled_up(&self, name: &str) -> f64 {
         let of = |pid: &u32| {
             let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-            let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+            let line = text.lines().find_map(|line| line.strip_prefix(name))?;
             line.trim().trim_end_matches(" kB").trim().parse::<f64>().ok()
         };
         members(self.group).iter().filter_map(of).sum()
@@ -134,7 +152,7 @@ pub struct Part {
 impl Part {
     pub fn start(on: &Processors, arguments: &[&str]) -> Result<Self> {
         let program = std::env::current_exe()?;
-        let mut command = on.command(program.to_str().ok_or("this program's path is not UTF-8")?);
+        let mut command = on.command(program.as_os_str());
         let mut child = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let input = child.stdin.take().ok_or("no input")?;
         let output = BufReader::new(child.stdout.take().ok_or("no output")?).lines();

@@ -1,25 +1,20 @@
-//! The measurement: all proxies of a scenario are up at once, and in each round every one has its turn, in an
-//! order by chance, so that a slow patch of the machine meets all of them alike.
+//! The measurement beside others: all proxies of a scenario are up at once, and have their turns.
 
 use crate::Result;
 use crate::checks::{self, Cookies};
+use crate::ground::Ground;
 use crate::load::{Connecting, Order};
 use crate::machine::Machine;
 use crate::peers::{Peer, Place, Running};
-use crate::pki::{self, Sessions};
-use crate::process::{Part, Processors};
+use crate::pki::Sessions;
+use crate::process::Processors;
 use crate::scenarios::{Scenario, Work};
 use crate::turn::{self, Turn};
 use serde::Serialize;
 use std::fmt;
-use std::time::Duration;
 
 /// Connections before those whose memory is measured.
 pub const FEW: usize = 64;
-/// Before what is counted, so that pools and caches are filled.
-const WARM_UP: f64 = 1.0;
-/// How long the upstream may take to start.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How much is done.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -66,14 +61,9 @@ impl fmt::Display for LeftOut {
 
 /// Measures every scenario with every proxy that can do it.
 pub async fn measure(scenarios: &[Scenario], peers: &[Peer], effort: Effort) -> Result<Measured> {
-    let folder = tempfile::Builder::new().prefix("compare-").tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-    let pki = folder.path().join("pki");
-    std::fs::create_dir(&pki)?;
-    let sessions = pki::make(&pki)?;
     let (proxy_on, load_on) = Processors::split()?;
-    let mut upstream = Part::start(&load_on, &["upstream"])?;
-    let port = upstream.line(PATIENCE).await?.parse()?;
-    let place = Place { folder: folder.path(), pki: &pki, upstream: port };
+    let ground = Ground::prepare(&load_on).await?;
+    let (place, sessions) = (ground.place(), &ground.sessions);
     let machine = Machine::look()?;
     let stage = Stage { place, sessions, effort, proxy_on, load_on };
     let (mut rows, mut left_out) = (Vec::new(), Vec::new());
@@ -87,7 +77,7 @@ pub async fn measure(scenarios: &[Scenario], peers: &[Peer], effort: Effort) -> 
 /// What all scenarios share.
 struct Stage<'a> {
     place: Place<'a>,
-    sessions: Sessions,
+    sessions: &'a Sessions,
     effort: Effort,
     proxy_on: Processors,
     load_on: Processors,
@@ -131,24 +121,17 @@ impl Stage<'_> {
                 }
             }
             Work::Requests { connections, streams, connecting } => {
-                let order = |peer: &Ready, seconds: f64| {
-                    self.order(peer, connections, streams, connecting, Some(seconds))
-                };
-                for peer in &cast {
-                    let order = order(peer, self.effort.seconds.min(WARM_UP));
-                    turn::taken(&peer.running.process, &self.load_on, &order).await?;
-                }
-                for _ in 0..self.effort.rounds {
-                    let mut turns: Vec<&mut Ready> = cast.iter_mut().collect();
-                    fastrand::shuffle(&mut turns);
-                    for peer in turns {
-                        let order = order(peer, self.effort.seconds);
-                        let turn = turn::taken(&peer.running.process, &self.load_on, &order).await?;
-                        if let Some(error) = &turn.report.first_error {
-                            eprintln!("  {}: {} errors; {error}", peer.row.peer.name, turn.report.errors);
+                let seconds = Some(self.effort.seconds);
+                let order = |peer| self.order(peer, connections, streams, connecting, seconds);
+                let proxies: Vec<_> = cast.iter().map(|peer| (&peer.running.process, order(peer))).collect();
+                let turns = turn::interleaved(&proxies, &self.load_on, self.effort.rounds).await?;
+                for (peer, turns) in cast.iter_mut().zip(turns) {
+                    for report in turns.iter().map(|turn| &turn.report) {
+                        if let Some(error) = &report.first_error {
+                            eprintln!("  {}: {} errors; {error}", peer.row.peer.name, report.errors);
                         }
-                        peer.row.turns.push(turn);
                     }
+                    peer.row.turns = turns;
                 }
             }
         }
@@ -159,7 +142,7 @@ impl Stage<'_> {
     async fn ready(&self, scenario: &Scenario, peer: &Peer) -> Result<Ready> {
         let version = peer.version(scenario).await?;
         let running = peer.start(scenario, &self.place, &self.proxy_on).await?;
-        let cookies = Cookies::of(&running, scenario, &self.sessions);
+        let cookies = Cookies::of(&running, scenario, self.sessions);
         checks::passed(&running, scenario, self.place.pki, &cookies).await?;
         let row = Row { scenario: *scenario, peer: *peer, version, turns: Vec::new(), idle: None };
         Ok(Ready { running, cookie: cookies.good, row })
@@ -174,7 +157,7 @@ impl Stage<'_> {
         seconds: Option<f64>,
     ) -> Order {
         Order {
-            port: running.port,
+            port: running.port(),
             pki: self.place.pki.to_owned(),
             device: scenario.device.then(|| "device".to_owned()),
             cookie: cookie.clone(),
@@ -184,6 +167,7 @@ impl Stage<'_> {
             streams,
             connecting,
             seconds,
+            rate: None,
         }
     }
 }

@@ -34,4 +34,4 @@ export ENVOY=${ENVOY:-envoy}
 
 # Every connection is a file on both sides of a proxy.
 ulimit -n "$(ulimit -Hn)"
-exec "${CARGO:-cargo}" bench --locked --profile "${PROFILE:-bench}" --bench compare -- "$@"
+exec "${CARGO:-cargo}" bench --locked --profile "${PROFILE:-bench}" --bench compare -- compare "$@"

@@ -55,7 +55,7 @@ impl Scenario {
     }
 }
 
-const ALL: [Scenario; 9] = [
+const ALL: [Scenario; 10] = [
     Scenario::kept("plain", "1 KiB over HTTP/1.1, 64 connections that are kept", "/", 64),
     Scenario::kept("device", "as `plain`, with a device certificate and identity headers", "/", 64)
         .with_device(),
@@ -79,6 +79,10 @@ const ALL: [Scenario; 9] = [
         .with_device(),
     Scenario::kept("large", "10 MiB over HTTP/1.1, 4 connections", "/large", 4),
     Scenario { work: Work::Hold, ..Scenario::kept("idle", "memory of TLS connections that wait", "/", 0) },
+    Scenario {
+        work: Work::Hold,
+        ..Scenario::kept("idle-device", "as `idle`, with a device certificate", "/", 0).with_device()
+    },
 ];
 
 /// The scenarios of these names, all of them where there are none.

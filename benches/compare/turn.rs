@@ -6,6 +6,8 @@ use crate::process::{Part, Process, Processors};
 use serde::Serialize;
 use std::time::Duration;
 
+/// How long each is warmed up.
+const WARM_UP: f64 = 1.0;
 /// Until memory that was used for a handshake is given back.
 const SETTLE: Duration = Duration::from_secs(2);
 /// Beside the time that was ordered: connecting, and what is slow on a busy machine.
@@ -73,6 +75,29 @@ pub async fn taken(proxy: &Process, on: &Processors, order: &Order) -> Result<Tu
     Ok(Turn { processor_time: proxy.processor_time() - before, report })
 }
 
+/// Turns of all of these, each once a round in an order by chance, so that a slow patch of the machine meets
+/// all alike. Before that each is warmed up: pools and caches are filled.
+pub async fn interleaved(
+    proxies: &[(&Process, Order)],
+    on: &Processors,
+    rounds: u32,
+) -> Result<Vec<Vec<Turn>>> {
+    for (proxy, order) in proxies {
+        let short = order.seconds.map(|seconds| seconds.min(WARM_UP));
+        taken(proxy, on, &Order { seconds: short, ..order.clone() }).await?;
+    }
+    let mut turns = vec![Vec::new(); proxies.len()];
+    for _ in 0..rounds {
+        let mut sequence: Vec<usize> = (0..proxies.len()).collect();
+        fastrand::shuffle(&mut sequence);
+        for at in sequence {
+            let (proxy, order) = &proxies[at];
+            turns[at].push(taken(proxy, on, order).await?);
+        }
+    }
+    Ok(turns)
+}
+
 /// KiB for each connection that waits: what so many need beyond a few, for which the proxy set up the rest.
 pub async fn memory_for_each(proxy: &Process, on: &Processors, few: &Order, many: &Order) -> Result<f64> {
     let before = memory_with(proxy, on, few).await?;
@@ -80,7 +105,8 @@ pub async fn memory_for_each(proxy: &Process, on: &Processors, few: &Order, many
     Ok((after - before) / f64::from(u32::try_from(many.connections - few.connections)?))
 }
 
-async fn memory_with(proxy: &Process, on: &Processors, order: &Order) -> Result<f64> {
+/// KiB that a proxy needs while so many connections wait.
+pub async fn memory_with(proxy: &Process, on: &Processors, order: &Order) -> Result<f64> {
     let mut load = Load::connected(on, order).await?;
     tokio::time::sleep(SETTLE).await;
     let memory = proxy.memory();
