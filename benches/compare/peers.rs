@@ -21,6 +21,8 @@ pub struct Peer {
     /// Under `benches/compare`.
     adapter: &'static str,
     pub judges: Judges,
+    /// Whether it is the same as another one where nothing is decided, and so takes no part there.
+    pub only_where_asked: bool,
     pub about: &'static str,
 }
 
@@ -43,42 +45,49 @@ const ALL: [Peer; 7] = [
         name: "tiergate",
         adapter: "tiergate.sh",
         judges: Judges::Always,
+        only_where_asked: false,
         about: "decides in every scenario, with its audit log and metrics on",
     },
     Peer {
         name: REFERENCE,
         adapter: "peers/nginx.sh",
         judges: Judges::Never,
+        only_where_asked: false,
         about: "decides nothing, also where the others decide",
     },
     Peer {
         name: "nginx-auth-request",
         adapter: "peers/nginx-auth-request.sh",
         judges: Judges::Never,
+        only_where_asked: true,
         about: "asks a second nginx that says yes to everything: what asking costs, without a decision",
     },
     Peer {
         name: "nginx-auth-request-jwt",
         adapter: "peers/nginx-auth-request-jwt.sh",
         judges: Judges::WhereAsked,
+        only_where_asked: true,
         about: "asks a haproxy that verifies the session's signature, end and issuer, and the device's tier",
     },
     Peer {
         name: "haproxy",
         adapter: "peers/haproxy.sh",
         judges: Judges::WhereAsked,
+        only_where_asked: false,
         about: "verifies the same itself, with jwt_verify",
     },
     Peer {
         name: "envoy",
         adapter: "peers/envoy.sh",
         judges: Judges::WhereAsked,
+        only_where_asked: false,
         about: "verifies the same itself, with jwt_authn and rbac",
     },
     Peer {
         name: "envoy-jwt-cache",
         adapter: "peers/envoy-jwt-cache.sh",
         judges: Judges::WhereAsked,
+        only_where_asked: true,
         about: "the same, and keeps the sessions that it verified",
     },
 ];
@@ -118,8 +127,13 @@ impl Running {
 }
 
 impl Peer {
-    /// Whether it can do this at all, here.
-    pub async fn supports(&self, scenario: &Scenario) -> Result<bool> {
+    /// Whether it is to take part.
+    pub fn asked(&self, scenario: &Scenario) -> bool {
+        scenario.decide || !self.only_where_asked
+    }
+
+    /// Whether it is here and can do this.
+    async fn supports(&self, scenario: &Scenario) -> Result<bool> {
         let mut command = Command::new("bash");
         self.tell(&mut command, scenario, "supports");
         Ok(command.output().await?.status.success())
@@ -136,6 +150,9 @@ impl Peer {
 
     /// Starts it, and waits until it accepts connections.
     pub async fn start(&self, scenario: &Scenario, place: &Place<'_>, on: &Processors) -> Result<Running> {
+        if !self.supports(scenario).await? {
+            return Err("it is not installed".into());
+        }
         let folder = place.folder.join(format!("{}-{}", scenario.name, self.name));
         std::fs::create_dir_all(&folder)?;
         let ports = free_ports()?;

@@ -16,15 +16,20 @@ const TICKS: f64 = 100.0;
 /// How long a process that was asked to end may take.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// The processors that a process may use, as `taskset` reads them: `0`, `0-3`.
+/// The processors that a process may use, as `taskset` reads them: `0`, `0-3`, `1,3`.
 #[derive(Clone, Debug)]
 pub struct Processors(pub String);
 
 impl Processors {
-    /// One for the proxy and one for everything else; the same where there is only one.
+    /// One for the proxy, and for everything else those that share nothing with it, as far as there are any.
     pub fn split() -> Result<(Self, Self)> {
-        let other = std::thread::available_parallelism()?.get().min(2) - 1;
-        Ok((Self("0".to_owned()), Self(other.to_string())))
+        let all = std::thread::available_parallelism()?.get();
+        let siblings = fs::read_to_string("/sys/devices/system/cpu/cpu0/topology/thread_siblings_list");
+        let siblings = siblings.map_or_else(|_| Vec::new(), |list| numbers(&list));
+        let apart = (1..all).filter(|one| !siblings.contains(one)).collect::<Vec<_>>();
+        let others = if apart.is_empty() { (all.min(2) - 1..all).collect() } else { apart };
+        let others = others.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        Ok((Self("0".to_owned()), Self(others)))
     }
 
     /// The first ones for so many workers, and the upper half for everything else. They overlap where there are too
@@ -40,6 +45,15 @@ impl Processors {
         command.args(["--cpu-list", &self.0]).arg(program).process_group(0);
         command
     }
+}
+
+/// The numbers of a list as the kernel writes it: `0,4`, `0-1`.
+fn numbers(list: &str) -> Vec<usize> {
+    let range = |part: &str| {
+        let (from, to) = part.split_once('-').unwrap_or((part, part));
+        Some(from.parse::<usize>().ok()?..=to.parse::<usize>().ok()?)
+    };
+    list.trim().split(',').filter_map(range).flatten().collect()
 }
 
 /// A process and those that it started. Dropping it ends them all.

@@ -98,10 +98,7 @@ impl Stage<'_> {
         left_out: &mut Vec<LeftOut>,
     ) -> Result<Vec<Row>> {
         let mut cast = Vec::new();
-        for peer in peers {
-            if !peer.supports(scenario).await? {
-                continue;
-            }
+        for peer in peers.iter().filter(|peer| peer.asked(scenario)) {
             match self.ready(scenario, peer).await {
                 Ok(peer) => cast.push(peer),
                 Err(error) => {
@@ -140,8 +137,8 @@ impl Stage<'_> {
 
     /// Starts a proxy and checks that it does the work.
     async fn ready(&self, scenario: &Scenario, peer: &Peer) -> Result<Ready> {
-        let version = peer.version(scenario).await?;
         let running = peer.start(scenario, &self.place, &self.proxy_on).await?;
+        let version = peer.version(scenario).await?;
         let cookies = Cookies::of(&running, scenario, self.sessions);
         checks::passed(&running, scenario, self.place.pki, &cookies).await?;
         let row = Row { scenario: *scenario, peer: *peer, version, turns: Vec::new(), idle: None };

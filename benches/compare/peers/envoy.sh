@@ -35,15 +35,11 @@ C
 }
 
 case $ACTION in
-  supports)
-    command -v "$ENVOY" > /dev/null
-    [ "$JWT_CACHE" = 0 ] || [ "$DECIDE" = 1 ] ;;
+  supports) command -v "$ENVOY" > /dev/null ;;
   version) "$ENVOY" --version | sed -n 's,.*version: [0-9a-f]*/\([^/]*\)/.*,envoy \1,p' ;;
   run)
-    alpn=http/1.1 codec=HTTP1 device="" client="" require=false user=""
+    alpn=http/1.1 codec=HTTP1 device="" client="" require=false
     [ "$H2" = 0 ] || { alpn=h2,http/1.1 codec=AUTO; }
-    # What a client says of itself is taken away before a session says it.
-    [ "$DECIDE" = 0 ] || user="early_header_mutation_extensions: [{ name: claimed, typed_config: { \"@type\": $types.http.early_header_mutation.header_mutation.v3.HeaderMutation, mutations: [{ remove: x-user }] } }]"
     if [ "$MTLS" = 1 ]; then
       require=true
       client="validation_context: { trusted_ca: { filename: $PKI/device-ca.pem }, crl: { filename: $PKI/device-ca.crl } }"
@@ -74,7 +70,6 @@ static_resources:
           generate_request_id: false
           use_remote_address: true
           common_http_protocol_options: { idle_timeout: 600s }
-          $user
           route_config:
             virtual_hosts:
             - name: app

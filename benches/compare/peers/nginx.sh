@@ -67,7 +67,6 @@ stub() {
 case $ACTION in
   supports)
     command -v nginx > /dev/null
-    [ -z "$AUTH" ] || [ "$DECIDE" = 1 ]
     [ "$AUTH" != jwt ] || command -v haproxy > /dev/null ;;
   version) nginx -v 2>&1 | sed 's/^nginx version: //' ;;
   run)
