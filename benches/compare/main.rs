@@ -26,7 +26,8 @@ use std::future::Future;
 use std::path::PathBuf;
 
 /// Whatever goes wrong ends the measurement, or leaves one proxy out of it, and is told in words.
-pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+pub type Result<T> = std::result::Result<T, Error>;
 
 /// Measures tiergate.
 #[derive(Parser)]

@@ -23,21 +23,25 @@ pub struct Processors(pub String);
 impl Processors {
     /// One for the proxy, and for everything else those that share nothing with it, as far as there are any.
     pub fn split() -> Result<(Self, Self)> {
-        let all = std::thread::available_parallelism()?.get();
-        let siblings = fs::read_to_string("/sys/devices/system/cpu/cpu0/topology/thread_siblings_list");
-        let siblings = siblings.map_or_else(|_| Vec::new(), |list| numbers(&list));
-        let apart = (1..all).filter(|one| !siblings.contains(one)).collect::<Vec<_>>();
-        let others = if apart.is_empty() { (all.min(2) - 1..all).collect() } else { apart };
-        let others = others.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-        Ok((Self("0".to_owned()), Self(others)))
+        let all = allowed()?;
+        let first = all[0];
+        let siblings = format!("/sys/devices/system/cpu/cpu{first}/topology/thread_siblings_list");
+        let siblings = fs::read_to_string(siblings).map_or_else(|_| Vec::new(), |list| numbers(&list));
+        let others = |apart: &[usize]| all.iter().copied().filter(|one| !apart.contains(one)).collect();
+        let choices: [Vec<usize>; 3] = [others(&siblings), others(&[first]), all.clone()];
+        let rest = choices.iter().find(|choice| !choice.is_empty() && *choice != &all).unwrap_or(&all);
+        Ok((Self::of(&[first]), Self::of(rest)))
     }
 
     /// The first ones for so many workers, and the upper half for everything else. They overlap where there are too
     /// few.
     pub fn shared(workers: usize) -> Result<(Self, Self)> {
-        let all = std::thread::available_parallelism()?.get();
-        let range = |from: usize, to: usize| Self(format!("{from}-{to}"));
-        Ok((range(0, workers.min(all) - 1), range(all / 2, all - 1)))
+        let all = allowed()?;
+        Ok((Self::of(&all[..workers.min(all.len())]), Self::of(&all[all.len() / 2..])))
+    }
+
+    fn of(numbers: &[usize]) -> Self {
+        Self(numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
     }
 
     fn command(&self, program: &OsStr) -> Command {
@@ -45,6 +49,14 @@ impl Processors {
         command.args(["--cpu-list", &self.0]).arg(program).process_group(0);
         command
     }
+}
+
+/// Those that this program may use, at least one.
+fn allowed() -> Result<Vec<usize>> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let all = numbers(list.unwrap_or_default());
+    if all.is_empty() { Err("the system does not say which processors there are".into()) } else { Ok(all) }
 }
 
 /// The numbers of a list as the kernel writes it: `0,4`, `0-1`.

@@ -1,6 +1,5 @@
 //! The measurement beside others: all proxies of a scenario are up at once, and have their turns.
 
-use crate::Result;
 use crate::checks::{self, Cookies};
 use crate::ground::Ground;
 use crate::load::{Connecting, Order};
@@ -10,6 +9,7 @@ use crate::pki::Sessions;
 use crate::process::Processors;
 use crate::scenarios::{Scenario, Work};
 use crate::turn::{self, Turn};
+use crate::{Error, Result};
 use serde::Serialize;
 use std::fmt;
 
@@ -69,7 +69,7 @@ pub async fn measure(scenarios: &[Scenario], peers: &[Peer], effort: Effort) -> 
     let (mut rows, mut left_out) = (Vec::new(), Vec::new());
     for scenario in scenarios {
         eprintln!("{}: {}", scenario.name, scenario.title);
-        rows.extend(stage.played(scenario, peers, &mut left_out).await?);
+        rows.extend(stage.played(scenario, peers, &mut left_out).await);
     }
     Ok(Measured { effort, machine, rows, left_out })
 }
@@ -91,48 +91,46 @@ struct Ready {
 }
 
 impl Stage<'_> {
-    async fn played(
-        &self,
-        scenario: &Scenario,
-        peers: &[Peer],
-        left_out: &mut Vec<LeftOut>,
-    ) -> Result<Vec<Row>> {
+    async fn played(&self, scenario: &Scenario, peers: &[Peer], left_out: &mut Vec<LeftOut>) -> Vec<Row> {
+        let mut leave_out = |peer: Peer, error: Error| {
+            let one = LeftOut { scenario: scenario.name, peer: peer.name, why: error.to_string() };
+            eprintln!("  {one}");
+            left_out.push(one);
+        };
         let mut cast = Vec::new();
         for peer in peers.iter().filter(|peer| peer.asked(scenario)) {
             match self.ready(scenario, peer).await {
-                Ok(peer) => cast.push(peer),
-                Err(error) => {
-                    let reason = LeftOut { scenario: scenario.name, peer: peer.name, why: error.to_string() };
-                    eprintln!("  {reason}");
-                    left_out.push(reason);
-                }
+                Ok(ready) => cast.push(ready),
+                Err(error) => leave_out(*peer, error),
             }
         }
+        let mut rows = Vec::new();
         match scenario.work {
             Work::Hold => {
-                for peer in &mut cast {
-                    let few = self.order(peer, FEW, 1, Connecting::Once, None);
+                for ready in cast {
+                    let few = self.order(&ready, FEW, 1, Connecting::Once, None);
                     let many = Order { connections: self.effort.idle.max(FEW + 1), ..few.clone() };
-                    let proxy = &peer.running.process;
-                    peer.row.idle = Some(turn::memory_for_each(proxy, &self.load_on, &few, &many).await?);
+                    match turn::memory_for_each(&ready.running.process, &self.load_on, &few, &many).await {
+                        Ok(idle) => rows.push(Row { idle: Some(idle), ..ready.row }),
+                        Err(error) => leave_out(ready.row.peer, error),
+                    }
                 }
             }
             Work::Requests { connections, streams, connecting } => {
                 let seconds = Some(self.effort.seconds);
-                let order = |peer| self.order(peer, connections, streams, connecting, seconds);
-                let proxies: Vec<_> = cast.iter().map(|peer| (&peer.running.process, order(peer))).collect();
-                let turns = turn::interleaved(&proxies, &self.load_on, self.effort.rounds).await?;
-                for (peer, turns) in cast.iter_mut().zip(turns) {
-                    for report in turns.iter().map(|turn| &turn.report) {
-                        if let Some(error) = &report.first_error {
-                            eprintln!("  {}: {} errors; {error}", peer.row.peer.name, report.errors);
-                        }
+                let order = |ready| self.order(ready, connections, streams, connecting, seconds);
+                let proxies: Vec<_> =
+                    cast.iter().map(|ready| (&ready.running.process, order(ready))).collect();
+                let turns = turn::interleaved(&proxies, &self.load_on, self.effort.rounds).await;
+                for (ready, turns) in cast.into_iter().zip(turns) {
+                    match turns {
+                        Ok(turns) => rows.push(Row { turns, ..ready.row }),
+                        Err(error) => leave_out(ready.row.peer, error),
                     }
-                    peer.row.turns = turns;
                 }
             }
         }
-        Ok(cast.into_iter().map(|peer| peer.row).collect())
+        rows
     }
 
     /// Starts a proxy and checks that it does the work.

@@ -76,26 +76,30 @@ pub async fn taken(proxy: &Process, on: &Processors, order: &Order) -> Result<Tu
 }
 
 /// Turns of all of these, each once a round in an order by chance, so that a slow patch of the machine meets
-/// all alike. Before that each is warmed up: pools and caches are filled.
+/// all alike. Before that each is warmed up: pools and caches are filled. One that fails has no more turns.
 pub async fn interleaved(
     proxies: &[(&Process, Order)],
     on: &Processors,
     rounds: u32,
-) -> Result<Vec<Vec<Turn>>> {
+) -> Vec<Result<Vec<Turn>>> {
+    let mut turns = Vec::new();
     for (proxy, order) in proxies {
         let short = order.seconds.map(|seconds| seconds.min(WARM_UP));
-        taken(proxy, on, &Order { seconds: short, ..order.clone() }).await?;
+        let warm = taken(proxy, on, &Order { seconds: short, ..order.clone() }).await;
+        turns.push(warm.map(|_| Vec::new()));
     }
-    let mut turns = vec![Vec::new(); proxies.len()];
     for _ in 0..rounds {
         let mut sequence: Vec<usize> = (0..proxies.len()).collect();
         fastrand::shuffle(&mut sequence);
         for at in sequence {
-            let (proxy, order) = &proxies[at];
-            turns[at].push(taken(proxy, on, order).await?);
+            let (Ok(before), (proxy, order)) = (&mut turns[at], &proxies[at]) else { continue };
+            match taken(proxy, on, order).await {
+                Ok(turn) => before.push(turn),
+                Err(error) => turns[at] = Err(error),
+            }
         }
     }
-    Ok(turns)
+    turns
 }
 
 /// KiB for each connection that waits: what so many need beyond a few, for which the proxy set up the rest.

@@ -205,8 +205,9 @@ impl Stage {
             let served = estate.serve(&proxy_on, workers).await?;
             let memory = served.process.own_memory();
             let order = estate.order(Some(self.extent.seconds));
-            let turns = turn::interleaved(&[(&served.process, order)], &load_on, self.extent.rounds).await?;
-            points.push(point(workers, &served, memory, &turns[0])?);
+            for turns in turn::interleaved(&[(&served.process, order)], &load_on, self.extent.rounds).await {
+                points.push(point(workers, &served, memory, &turns?)?);
+            }
         }
         Ok(points)
     }
@@ -224,9 +225,9 @@ impl Stage {
         }
         let proxies: Vec<(_, Order)> =
             all.iter().map(|(_, order, served, _)| (&served.process, order.clone())).collect();
-        let turns = turn::interleaved(&proxies, &self.load_on, self.extent.rounds).await?;
-        let pairs = all.iter().zip(&turns);
-        pairs.map(|((size, _, served, memory), turns)| point(*size, served, *memory, turns)).collect()
+        let turns = turn::interleaved(&proxies, &self.load_on, self.extent.rounds).await;
+        let pairs = all.iter().zip(turns);
+        pairs.map(|((size, _, served, memory), turns)| point(*size, served, *memory, &turns?)).collect()
     }
 
     async fn idle(&self) -> Result<Vec<(usize, f64)>> {
