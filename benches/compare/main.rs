@@ -27,6 +27,7 @@ use std::path::PathBuf;
 
 /// Whatever goes wrong ends the measurement, or leaves one proxy out of it, and is told in words.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
+/// Of whatever can go wrong so.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Measures tiergate.
