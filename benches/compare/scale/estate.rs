@@ -65,10 +65,13 @@ impl Estate {
 
     /// Runs it with so many workers.
     pub async fn serve(&self, on: &Processors, workers: usize) -> Result<Served> {
+        self.change("tiergate.yaml", |text| {
+            text.replacen("listen: { ", &format!("listen: {{ workers: {workers}, "), 1)
+        })?;
         let began = Instant::now();
         let setting = |command: &mut tokio::process::Command| {
             command.args(["serve", "--config", "tiergate.yaml"]).current_dir(&self.folder);
-            command.env("TOKIO_WORKER_THREADS", workers.to_string()).env_remove("RUST_LOG");
+            command.env_remove("RUST_LOG");
         };
         let words = self.folder.join("words");
         let mut process = Process::start(on, peers::tiergate().as_os_str(), setting, &words)?;
