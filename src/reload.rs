@@ -21,6 +21,10 @@ use std::time::Duration;
 /// that a half-written file is not.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
 
+/// How long a snapshot is kept that no new request takes. Its memory is given back beside the requests, and
+/// not by the last of them that was decided with it.
+const OLD_KEPT: Duration = Duration::from_secs(2);
+
 /// Reloads. One value a process.
 pub struct Reloader {
     path: PathBuf,
@@ -34,6 +38,8 @@ pub struct Reloader {
     last_failure: Mutex<Option<String>>,
     /// The configuration that was refused last: a file that it names may be what must be mended.
     refused: Mutex<Option<Arc<Config>>>,
+    /// How the files looked that were loaded last, whoever asked for it.
+    loaded: Mutex<Option<Fingerprint>>,
 }
 
 impl Reloader {
@@ -57,6 +63,7 @@ impl Reloader {
             one_at_a_time: tokio::sync::Mutex::new(()),
             last_failure: Mutex::new(None),
             refused: Mutex::new(None),
+            loaded: Mutex::new(None),
         })
     }
 
@@ -70,11 +77,14 @@ impl Reloader {
     ///
     /// # Errors
     /// What is wrong, or whom it would shut out; the last good state stays.
-    pub async fn reload(&self, how: Guarding) -> Result<u64, Refused> {
+    pub async fn reload(self: &Arc<Self>, how: Guarding) -> Result<u64, Refused> {
         let _one = self.one_at_a_time.lock().await;
+        // As they looked before: what changes while they are loaded is loaded next.
+        let looked = self.look().await;
         let (path, resumption) = (self.path.clone(), self.resumption.clone());
         let (previous, now) = (self.shared.load_full(), self.gateway.now());
         let sessions = Arc::clone(self.gateway.sessions());
+        let replaced = Arc::clone(&previous);
         let forced = match how {
             Guarding::Held => None,
             Guarding::Forced(reason) => Some(reason),
@@ -91,12 +101,21 @@ impl Reloader {
         match loaded {
             Ok(Ok((Loaded { snapshot, warnings, devices }, None))) => {
                 let inventory = Arc::clone(&snapshot.inventory);
-                // Many records take a while, during which this thread could serve requests.
-                let replace = move || inventory.take_file(devices);
+                let (reloader, by_force) = (Arc::clone(self), forced.clone());
+                // Many records and resources take a while, during which this thread could serve requests.
+                let replace = move || {
+                    let changes = inventory.take_file(devices);
+                    let generation = reloader.take(snapshot, &warnings, by_force.as_ref());
+                    tell_all(&reloader.audit, "inventory_loaded", &changes, &By::default());
+                    generation
+                };
                 match tokio::task::spawn_blocking(replace).await {
-                    Ok(changes) => {
-                        let generation = self.take(snapshot, &warnings, forced.as_ref());
-                        tell_all(&self.audit, "inventory_loaded", &changes, &By::default());
+                    Ok(generation) => {
+                        self.know(looked);
+                        tokio::spawn(async move {
+                            tokio::time::sleep(OLD_KEPT).await;
+                            tokio::task::spawn_blocking(move || drop(replaced));
+                        });
                         Ok(generation)
                     }
                     Err(panicked) => {
@@ -185,12 +204,12 @@ impl Reloader {
 
     /// Reloads whenever a file has changed, for as long as the process lives.
     pub async fn watch(self: Arc<Self>) {
-        let mut known = self.look().await;
-        let mut seen = known.clone();
+        let mut seen = self.look().await;
+        self.know(seen.clone());
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             let now = self.look().await;
-            if now == seen && now != known {
+            if now == seen && now != self.known() {
                 // A refusal was told where it belongs; the same files are not tried again.
                 let _told = self.reload(Guarding::Held).await;
                 // As it looked before the load: what changed while it ran is loaded next. The configuration
@@ -199,12 +218,20 @@ impl Reloader {
                 let only_more = |after: &Fingerprint| now.as_ref().is_some_and(|now| after.agrees_with(now));
                 // What was refused names files that nobody had looked at; that is no change of them.
                 let refused = self.last_failure().is_some();
-                known = if refused && after.as_ref().is_some_and(only_more) { after.clone() } else { now };
+                self.know(if refused && after.as_ref().is_some_and(only_more) { after.clone() } else { now });
                 seen = after;
             } else {
                 seen = now;
             }
         }
+    }
+
+    fn known(&self) -> Option<Fingerprint> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn know(&self, files: Option<Fingerprint>) {
+        *self.loaded.lock().unwrap_or_else(PoisonError::into_inner) = files;
     }
 
     async fn look(&self) -> Option<Fingerprint> {

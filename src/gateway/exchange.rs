@@ -98,7 +98,7 @@ impl Exchange {
                 let Some(record) = &mut self.record else { return Ok(true) };
                 record.status(answer.status.as_u16());
                 let id = record.request_id();
-                let sent = respond::send(session, answer, hsts, id).await?;
+                let sent = respond::send(session, answer, hsts, id).await.map_err(Error::into_down)?;
                 record.bytes_out(sent);
                 record.finish();
                 Ok(true)

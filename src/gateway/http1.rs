@@ -6,11 +6,13 @@ use super::wire::{Framing, Head, read_head};
 use super::{Gateway, refusal, relay};
 use pingora::apps::{HttpServerApp, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
+use std::pin::pin;
 use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Serves requests until the connection ends.
-pub async fn serve(wire: Wire, gateway: &Arc<Gateway>, mut shutdown: watch::Receiver<bool>) {
+pub async fn serve(wire: Wire, gateway: &Arc<Gateway>, shutdown: watch::Receiver<bool>) {
+    let mut stop = pin!(stopped(shutdown.clone()));
     let connection = Arc::clone(wire.connection());
     let mut wire = Box::new(wire);
     loop {
@@ -20,7 +22,7 @@ pub async fn serve(wire: Wire, gateway: &Arc<Gateway>, mut shutdown: watch::Rece
             head = read_head(&mut wire, &limits, limits.idle_timeout) => head,
             // Nothing of a request was read while the head is pending at its first byte; one that
             // has begun is cut, and the client may safely send it again elsewhere.
-            _ = shutdown.wait_for(|stop| *stop) => return,
+            () = &mut stop => return,
         };
         let (bytes, length, framing, plain) = match head {
             Ok(Head::Complete { bytes, length, framing, plain }) => (bytes, length, framing, plain),
@@ -63,4 +65,10 @@ pub async fn serve(wire: Wire, gateway: &Arc<Gateway>, mut shutdown: watch::Rece
             return;
         }
     }
+}
+
+/// Returns when the process is to end. Waited for once for each connection and not for each request.
+async fn stopped(mut shutdown: watch::Receiver<bool>) {
+    // Where nobody is left to say so, the process ends too.
+    let _ = shutdown.wait_for(|stop| *stop).await;
 }
