@@ -6,7 +6,6 @@
 
 use alloc_tracker::{Allocator, Session};
 use clap::Parser;
-use std::hint::black_box;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -20,10 +19,13 @@ use tiergate::text::canonical;
 mod support;
 
 mod scene {
+    pub mod count;
     pub mod gateway;
+    pub mod head;
     pub mod policy;
     pub mod request;
 }
+use scene::count::{count, total};
 use scene::request::{HOST, NOW};
 
 #[global_allocator]
@@ -49,21 +51,6 @@ fn main() {
     decisions();
     neighbours();
     requests();
-}
-
-/// Allocations of this thread in the closure.
-fn count<T>(what: impl FnOnce() -> T) -> u64 {
-    let session = Session::new().no_stdout().no_file();
-    let operation = session.operation("it");
-    let span = operation.measure_thread();
-    let kept = black_box(what());
-    drop(span.iterations(1));
-    drop(kept);
-    total(&session)
-}
-
-fn total(session: &Session) -> u64 {
-    session.to_report().operations().map(|(_, operation)| operation.total_allocations_count()).sum()
 }
 
 /// No decision allocates.

@@ -19,6 +19,7 @@ use tiergate::text::canonical;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod scene {
+    pub mod head;
     pub mod request;
 }
 use scene::request::{HOST, NOW, assertions, claims, cookie, event, head, sealer};

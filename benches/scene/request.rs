@@ -1,4 +1,4 @@
-//! A browser's request, and what is made of it.
+//! What is made of a browser's request.
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use tiergate::access::{DeviceTrust, Reason, Tier, Timestamp};
 use tiergate::audit::{Event, Kind};
 use tiergate::gateway::assertion::{Assertions, Claims, DeviceClaim};
-use tiergate::session::{SESSION_COOKIE, Sealer, SessionCookie, SessionId};
+use tiergate::session::{Sealer, SessionCookie, SessionId};
 use tiergate::telemetry::Decided;
 use time::macros::datetime;
 
@@ -26,29 +26,9 @@ pub fn cookie(key: u8) -> String {
     cookie.seal(&Sealer::new(&[[key; 32]]), HOST)
 }
 
-/// What a browser sends for a page: its cookie among others, and what somebody hopes would be believed.
+/// A browser's head with that cookie.
 pub fn head() -> RequestHeader {
-    let mut head = RequestHeader::build("GET", b"/browse/42?tab=comments&sort=newest", Some(16)).unwrap();
-    let cookies =
-        format!("theme=dark; {SESSION_COOKIE}={}; lang=en; _ga=GA1.1.1234567890.1764100000", cookie(2));
-    for (name, value) in [
-        ("Host", HOST),
-        ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"),
-        ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
-        ("Accept-Language", "en-GB,en;q=0.5"),
-        ("Accept-Encoding", "gzip, deflate, br, zstd"),
-        ("Referer", "https://tickets.corp.example/browse"),
-        ("Cookie", &cookies),
-        ("Upgrade-Insecure-Requests", "1"),
-        ("Sec-Fetch-Dest", "document"),
-        ("Sec-Fetch-Mode", "navigate"),
-        ("Sec-Fetch-Site", "same-origin"),
-        ("Priority", "u=0, i"),
-        ("X-Forwarded-For", "192.0.2.1"),
-    ] {
-        head.append_header(name, value).unwrap();
-    }
-    head
+    super::head::head(HOST, &cookie(2))
 }
 
 pub fn assertions() -> Assertions {

@@ -81,12 +81,8 @@ pub(super) struct Standing {
 
 impl Memory {
     /// The counters of a place.
-    pub(super) fn counters(
-        &self,
-        metrics: &Metrics,
-        snapshot: &Snapshot,
-        place: Place<'_>,
-    ) -> Arc<ResourceMetrics> {
+    #[must_use]
+    pub fn counters(&self, metrics: &Metrics, snapshot: &Snapshot, place: Place<'_>) -> Arc<ResourceMetrics> {
         let key = PlaceKey::of(snapshot, place);
         let mut known = lock(&self.counters);
         if let Some((of, counters)) = &*known

@@ -276,7 +276,8 @@ fn same_authority(a: &str, b: &str) -> bool {
 }
 
 /// What kind of client sent a head, whether or not the rest of it is understood.
-pub(super) fn kind(head: &RequestHeader) -> Kind {
+#[must_use]
+pub fn kind(head: &RequestHeader) -> Kind {
     let headers = &head.headers;
     let says = |name: &str, part: &str| {
         let mut values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
