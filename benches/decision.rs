@@ -8,7 +8,7 @@ use tiergate::policy::resolve;
 use tiergate::snapshot::{Asker, Shadow};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 mod scene {
     pub mod policy;

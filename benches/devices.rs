@@ -15,7 +15,7 @@ use tiergate::device::{Evidence, TrustStore, judge};
 use tiergate::inventory::{Inventory, Lines, Source};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const DEVICES: usize = if cfg!(debug_assertions) { 5_000 } else { 500_000 };
 /// Bytes that all of it may take in memory.

@@ -7,7 +7,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 use tiergate::access::DeviceTrust;
-use tiergate::gateway::{headers, request};
+use tiergate::gateway::headers;
+use tiergate::gateway::request::{self, Kind};
 use tiergate::identity::Identified;
 use tiergate::session::{
     Cookies, LiveSession, SESSION_COOKIE, SessionCookie, Sessions, Visit, is_own_cookie,
@@ -16,7 +17,7 @@ use tiergate::state::State;
 use tiergate::text::canonical;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 mod scene {
     pub mod head;
@@ -57,7 +58,7 @@ fn canonicalisation(bench: &mut Criterion) {
 fn heads(bench: &mut Criterion) {
     let mut group = bench.benchmark_group("head");
     let head = head();
-    group.bench_function("read", |b| b.iter(|| black_box(request::read(black_box(&head)))));
+    group.bench_function("read", |b| b.iter(|| black_box(request::read(black_box(&head), Kind::Navigation))));
     group.bench_function("cleaned", |b| {
         b.iter_batched_ref(
             || head.clone(),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use tiergate::cli;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// A zero-trust access proxy: every request is decided anew, from who asks, from which device, and
 /// how sensitive the resource is.

@@ -5,6 +5,7 @@
 
 use super::certificate::{self, Window};
 use super::crl::{self, Crl, Revocation};
+use super::signature::ALGORITHMS;
 use crate::access::{Reason, Timestamp};
 use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use std::time::Duration;
@@ -111,7 +112,7 @@ impl Issuers {
         let check = |path: &VerifiedPath<'_>| check_path(path, anchors);
         let verify = |revocation: Option<RevocationOptions<'_>>| {
             leaf.verify_for_usage(
-                webpki::ALL_VERIFICATION_ALGS,
+                ALGORITHMS,
                 &trusted,
                 &intermediates,
                 time,

@@ -57,7 +57,7 @@ async fn judge_case(
     record: &mut Record,
     scope: &Scope,
 ) -> Result<Verdict> {
-    let mut request = match request::read(session.req_header()) {
+    let mut request = match request::read(session.req_header(), case.kind) {
         Ok(Reading::Plain(request)) => request,
         Ok(Reading::Elsewhere { host, path_and_query }) => {
             record.raw(session.req_header().method.as_str(), &host, &path_and_query);

@@ -198,7 +198,8 @@ impl Drop for Record {
         self.metrics.request(self.event.status.unwrap_or(0), took);
         self.event.reason = Some(self.reason.code());
         self.event.duration_us = Some(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
-        let event = std::mem::replace(&mut self.event, Event::new(Kind::Decision, audit::now()));
+        let time = self.event.time;
+        let event = std::mem::replace(&mut self.event, Event::new(Kind::Decision, time));
         self.gateway.audit.record(event);
     }
 }

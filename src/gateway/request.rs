@@ -7,13 +7,16 @@ use crate::session::{LiveSession, Person, SessionId};
 use crate::text::canonical::{self, Authority, Target};
 use crate::text::method;
 use crate::text::part::Part;
-use http::{HeaderMap, Method, header};
+use http::{HeaderMap, HeaderName, Method, header};
 use pingora::http::RequestHeader;
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::Arc;
 
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 /// Memory that a thread keeps for the text of its next request, bytes.
 const MOST_DRAFT: usize = 8 * 1024;
 
@@ -137,11 +140,11 @@ pub enum Reading {
     },
 }
 
-/// Reads a request head that the framework has parsed.
+/// Reads a request head that the framework has parsed, of a client of this kind.
 ///
 /// # Errors
 /// `ambiguous_request`, `method_refused` or `expectation_failed`.
-pub fn read(head: &RequestHeader) -> Result<Reading, Reason> {
+pub fn read(head: &RequestHeader, kind: Kind) -> Result<Reading, Reason> {
     let raw = std::str::from_utf8(head.raw_path()).map_err(|_| Reason::AmbiguousRequest)?;
     let (authority, target) = authority_and_target(head, raw)?;
     let parsed = canonical::authority(authority).map_err(|_| Reason::AmbiguousRequest)?;
@@ -164,7 +167,9 @@ pub fn read(head: &RequestHeader) -> Result<Reading, Reason> {
             Ok(Reading::Elsewhere { host: parsed.host.into_owned(), path_and_query })
         }
         Target::Elsewhere { .. } => Err(Reason::AmbiguousRequest),
-        Target::Canonical { path, query } => Ok(Reading::Plain(Request::new(head, &parsed, &path, query))),
+        Target::Canonical { path, query } => {
+            Ok(Reading::Plain(Request::new(head, kind, &parsed, &path, query)))
+        }
     }
 }
 
@@ -174,7 +179,13 @@ thread_local! {
 }
 
 impl Request {
-    fn new(head: &RequestHeader, authority: &Authority<'_>, path: &str, query: Option<&str>) -> Self {
+    fn new(
+        head: &RequestHeader,
+        kind: Kind,
+        authority: &Authority<'_>,
+        path: &str,
+        query: Option<&str>,
+    ) -> Self {
         let port = authority.port.filter(|port| *port != 443);
         let (text, authority_end) = DRAFT.with_borrow_mut(|draft| {
             draft.clear();
@@ -199,7 +210,7 @@ impl Request {
             authority: authority_end,
             path: authority_end + path.len(),
             method: head.method.clone(),
-            kind: kind(head),
+            kind,
             origin: Initiator::Own,
             who: Who::Nobody(crate::access::Absent::NotSignedIn),
         };
@@ -279,12 +290,14 @@ fn same_authority(a: &str, b: &str) -> bool {
 #[must_use]
 pub fn kind(head: &RequestHeader) -> Kind {
     let headers = &head.headers;
-    let says = |name: &str, part: &str| {
+    let says = |name: &HeaderName, part: &str| {
         let mut values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
         let is_part = |window: &[u8]| window.eq_ignore_ascii_case(part.as_bytes());
         values.any(|value| value.as_bytes().windows(part.len()).any(is_part))
     };
-    if head.version == http::Version::HTTP_11 && says("upgrade", "websocket") && says("connection", "upgrade")
+    if head.version == http::Version::HTTP_11
+        && says(&header::UPGRADE, "websocket")
+        && says(&header::CONNECTION, "upgrade")
     {
         return Kind::WebSocket;
     }
@@ -294,9 +307,9 @@ pub fn kind(head: &RequestHeader) -> Kind {
     {
         return Kind::Grpc;
     }
-    let goes_to_a_page = match headers.get("sec-fetch-mode") {
+    let goes_to_a_page = match headers.get(&SEC_FETCH_MODE) {
         Some(mode) => mode == "navigate",
-        None => says("accept", "text/html") && !headers.contains_key("x-requested-with"),
+        None => says(&header::ACCEPT, "text/html") && !headers.contains_key(&X_REQUESTED_WITH),
     };
     let reads = matches!(head.method, Method::GET | Method::HEAD);
     if reads && goes_to_a_page { Kind::Navigation } else { Kind::Other }
@@ -311,7 +324,7 @@ fn initiator(headers: &HeaderMap, authority: &str) -> Initiator {
             .is_some_and(|theirs| theirs.strip_suffix(":443").unwrap_or(theirs) == authority);
         return if own { Initiator::Own } else { Initiator::Other(origin) };
     }
-    match headers.get("sec-fetch-site").map(http::HeaderValue::as_bytes) {
+    match headers.get(&SEC_FETCH_SITE).map(http::HeaderValue::as_bytes) {
         None | Some(b"same-origin" | b"none") => Initiator::Own,
         Some(_) => Initiator::Other(String::new()),
     }
@@ -386,7 +399,8 @@ mod tests {
     }
 
     fn check(method: &str, target: &str, headers: &[(&'static str, &str)]) -> String {
-        match read(&head(method, target, headers)) {
+        let head = head(method, target, headers);
+        match read(&head, kind(&head)) {
             Ok(Reading::Plain(request)) => {
                 format!("{:?} {}{}", request.kind, request.authority(), request.path_and_query())
             }

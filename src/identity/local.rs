@@ -53,7 +53,8 @@ impl LocalUsers {
     /// The user of this name, in whatever case it was typed.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&LocalUser> {
-        self.users.get(&name.trim().to_ascii_lowercase())
+        // Names are kept in lower case, so one that is found as it stands is the same in any case.
+        self.users.get(name).or_else(|| self.users.get(&name.trim().to_ascii_lowercase()))
     }
 
     /// All users by name.

@@ -6,10 +6,10 @@
 
 use super::{Purpose, Sealer, SessionId};
 use crate::access::Timestamp;
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::HeaderMap;
 use http::header::COOKIE;
 use std::sync::{Arc, Mutex, PoisonError};
-use subtle::ConstantTimeEq;
 
 /// Names the session, on each host its own.
 pub const SESSION_COOKIE: &str = "__Host-tiergate";
@@ -157,7 +157,7 @@ impl CookieMemory {
         if let Some(known) = &*memory
             && Arc::ptr_eq(&known.sealer, sealer)
             && *known.host == *host
-            && bool::from(known.value.as_bytes().ct_eq(value.as_bytes()))
+            && verify_slices_are_equal(known.value.as_bytes(), value.as_bytes()).is_ok()
         {
             return Some(known.says);
         }
