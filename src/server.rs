@@ -120,7 +120,12 @@ pub fn serve(path: &Path, on_ready: Option<Box<dyn FnOnce() + Send>>) -> Result<
     let shared: Shared = Arc::new(ArcSwap::from_pointee(snapshot));
     let served = runtime.block_on(run(path, shared, resumption, on_ready));
     runtime.shutdown_timeout(Duration::from_secs(1));
-    served
+    // What was still open ended with the runtime, and its events came after everything else.
+    let last = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    if !last.block_on(served?.flush()) {
+        tracing::error!("the audit log could not be written to its end");
+    }
+    Ok(())
 }
 
 async fn run(
@@ -128,7 +133,7 @@ async fn run(
     shared: Shared,
     resumption: Resumption,
     on_ready: Option<Box<dyn FnOnce() + Send>>,
-) -> Result<(), ServeError> {
+) -> Result<Arc<Audit>, ServeError> {
     let config = Arc::clone(&shared.load().config);
     // Sockets first: an address that is taken must not leave a half-started process behind.
     let sockets = Sockets::bind(&config)?;
@@ -169,8 +174,9 @@ async fn run(
     }
     drop(work);
     admin_stop.cancel();
+    let audit = Arc::clone(&started.audit);
     started.finish().await;
-    Ok(())
+    Ok(audit)
 }
 
 /// The admin listener's handshakes: as the current snapshot says.
