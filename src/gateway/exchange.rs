@@ -1,7 +1,7 @@
 //! One request from head to end: what is known of it, and what becomes of it in each phase.
 //!
-//! Two ways lead through it: [`super::relay`], for what has no body to send on, and the framework's own
-//! phases in [`super::handler`], for everything else. Both ask here, so that neither can allow, record or
+//! Two ways lead through it: `super::relay`, for what has no body to send on, and the framework's own
+//! phases in `super::handler`, for everything else. Both ask here, so that neither can allow, record or
 //! answer otherwise than the other.
 
 use super::failure;

@@ -35,7 +35,7 @@ pub enum Head {
         length: usize,
         /// How the body is framed.
         framing: Framing,
-        /// It may go the short way: see [`super::relay`].
+        /// It may go the short way: see `super::relay`.
         plain: bool,
     },
     /// The client closed, or was idle for too long, before a request began.
