@@ -104,8 +104,7 @@ pub fn serve(path: &Path, on_ready: Option<Box<dyn FnOnce() + Send>>) -> Result<
     // Installed before anything else can choose another: suites and groups for every connection.
     let _ = rustls::crypto::CryptoProvider::install_default((*tls::crypto()).clone());
     let resumption = Resumption::new()?;
-    let Loaded { snapshot, warnings, devices } =
-        load(path, None, &resumption, audit::now().unix_timestamp())?;
+    let Loaded { snapshot, warnings, devices } = load(path, None, &resumption, audit::unix_now())?;
     logs::init(&snapshot.config.logs)?;
     if !warnings.is_empty() {
         tracing::warn!("the configuration was loaded with warnings:\n{warnings}");
@@ -240,7 +239,7 @@ impl Started {
     async fn new(path: &Path, shared: &Shared, resumption: Resumption) -> Result<Self, ServeError> {
         let snapshot = shared.load_full();
         let config = Arc::clone(&snapshot.config);
-        let now = audit::now().unix_timestamp();
+        let now = audit::unix_now();
         let metrics = Arc::new(Metrics::new()?);
         let audit = Audit::open(&config.audit.path, Arc::clone(&metrics))?;
         let state = Arc::new(State::open(&config.state).await?);
@@ -303,8 +302,7 @@ impl Started {
     fn background(&self, shared: &Shared) -> Result<tokio::task::JoinSet<()>, ServeError> {
         let gateway = Arc::clone(&self.gateway);
         let answers = Arc::clone(shared.load().trust.answers());
-        let refresher =
-            Refresher::new(answers, || audit::now().unix_timestamp(), move || gateway.beat(true))?;
+        let refresher = Refresher::new(answers, audit::unix_now, move || gateway.beat(true))?;
         let mut work = tokio::task::JoinSet::new();
         let gateway = Arc::clone(&self.gateway);
         work.spawn(async move {
@@ -388,7 +386,7 @@ async fn device_sync(
             changed.beat(true);
             tell_all(&audit, "inventory_pulled", changes, &By::default());
         }),
-        now: Box::new(|| audit::now().unix_timestamp()),
+        now: Box::new(audit::unix_now),
     })
     .await
 }

@@ -7,9 +7,9 @@
 //!   written again; the decision asks it, so that a resource that demands the log is denied meanwhile.
 //! - The query of a request is never written: it may hold secrets. Every string is bounded.
 //!
-//! Durability: a batch is handed to the operating system with one write, which survives a crash of
-//! tiergate; it is synced to the disk at most a second later and at [`Audit::flush`], which bounds what a
-//! crash of the machine loses.
+//! Durability: events gather for 5 ms at most, which is what a crash of tiergate loses; then a batch is handed
+//! to the operating system with one write, which survives it. It is synced to the disk at most a second later
+//! and at [`Audit::flush`], which bounds what a crash of the machine loses.
 
 mod event;
 mod file;

@@ -8,6 +8,7 @@ use super::exchange::Exchange;
 use super::scope::Scope;
 use super::upstream::Way;
 use super::{Gateway, MAX_TRIES};
+use crate::access::Reason;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, TE, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, StatusCode, Version, header};
@@ -20,12 +21,16 @@ use pingora::server::ShutdownWatch;
 use pingora::{BError, Error, ErrorType, Result};
 use std::sync::Arc;
 
+/// Interim answers (RFC 9110 §15.2) of one request that are passed on; an upstream that sends more has lost its way.
+const MOST_HINTS: usize = 16;
+
 /// Fields that say something about one connection, or about how a message is framed. Where one of them is
 /// there, the framework takes the request.
-const NOT_PLAIN: [&str; 8] = [
+const NOT_PLAIN: [&str; 9] = [
     "expect",
     "http2-settings",
     "keep-alive",
+    "proxy-authenticate",
     "proxy-authorization",
     "proxy-connection",
     "trailer",
@@ -139,7 +144,7 @@ async fn forward(session: &mut ServerSession, exchange: &mut Exchange, gateway: 
             return Err(error);
         }
     }
-    Err(exchange.fail(crate::access::Reason::InternalError))
+    Err(exchange.fail(Reason::InternalError))
 }
 
 /// Sends the request and passes the answer on. The connection, where it can be used again.
@@ -161,13 +166,16 @@ async fn exchange_with(
     exchange.dress(&mut head)?;
     let bodyless = head.method == Method::HEAD;
     upstream.write_request_header(Box::new(head)).await.map_err(Error::into_up)?;
-    let mut answer = loop {
-        let answer = next_head(&mut upstream, session).await?;
-        if !answer.status.is_informational() || answer.status == StatusCode::SWITCHING_PROTOCOLS {
-            break answer;
+    let mut answer = next_head(&mut upstream, session).await?;
+    let mut hints = 0;
+    while answer.status.is_informational() && answer.status != StatusCode::SWITCHING_PROTOCOLS {
+        hints += 1;
+        if hints > MOST_HINTS {
+            return Err(exchange.fail(Reason::UpstreamUnavailable));
         }
         session.write_response_header(answer).await.map_err(Error::into_down)?;
-    };
+        answer = next_head(&mut upstream, session).await?;
+    }
     let bodyless = bodyless || matches!(answer.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let mut end = upstream.is_body_done();
     if !bodyless && !end && is_endless(&answer.headers) && !session.is_http2() {

@@ -182,6 +182,49 @@ async fn grpc_passes_with_its_trailers_and_is_refused_in_its_own_words() {
     }
 }
 
+/// Such a request is judged before it is known that the framework must take it over: it is judged once, and
+/// the connection goes on behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_without_a_body_reaches_an_upstream_over_http2_and_is_decided_once() {
+    let estate = Estate::start();
+    let service = grpc_service().await;
+    estate.edit("tiergate.yaml", |config| {
+        config["upstreams"]["grpc"] = json!({ "addresses": [service.to_string()], "http2": true });
+    });
+    estate.write(
+        "policies/grpc.yaml",
+        &json!({ "version": 1, "resources": [
+        { "name": "grpc", "tier": "open", "hosts": ["localhost"], "upstream": "grpc" },
+    ] })
+        .to_string(),
+    );
+    estate.reload();
+    let cookie = sign_in_on(&estate, "localhost").await;
+    let mark = estate.mark();
+    let mut talk = Talk::new(estate.connect("localhost", Device::None, Tls::H1).await);
+    for _ in 0..2 {
+        let text =
+            format!("GET /plain HTTP/1.1\r\nHost: localhost:{}\r\nCookie: {cookie}\r\n\r\n", estate.port);
+        talk.write(text.as_bytes()).await.unwrap();
+        let answer = talk.answer("GET").await.unwrap();
+        assert_eq!((answer.status, &*answer.body), (200, &b"0 None"[..]));
+    }
+    let stream = estate.connect("localhost", Device::None, Tls::H2).await;
+    let (mut send, connection) = h2::client::handshake(stream).await.unwrap();
+    let driver = tokio::spawn(connection);
+    let request = Request::get(format!("https://localhost:{}/plain", estate.port)).header("cookie", &cookie);
+    let (answer, _) = send.send_request(request.body(()).unwrap(), true).unwrap();
+    let answer = tokio::time::timeout(DEADLINE, answer).await.unwrap().unwrap();
+    assert_eq!(answer.status(), 200);
+    driver.abort();
+    let decided = estate.decisions_since(&mark, 3).await;
+    assert_eq!(decided.len(), 3, "{decided:#?}");
+    assert!(
+        decided.iter().all(|event| event["decision"] == "allow" && event["path"] == "/plain"),
+        "{decided:#?}"
+    );
+}
+
 /// A session on a host that is a name of this machine anyway.
 async fn sign_in_on(estate: &Estate, host: &str) -> String {
     let mut browser = Browser::new(estate, Device::None, Tls::H2);
