@@ -25,7 +25,6 @@ pub struct Record {
     gateway: Arc<Gateway>,
     scope: Option<Arc<Scope>>,
     event: Event,
-    id: Uuid,
     reason: Reason,
     metrics: Arc<ResourceMetrics>,
     decision_took: Duration,
@@ -38,8 +37,7 @@ impl Record {
     #[must_use]
     pub fn new(gateway: Arc<Gateway>, scope: Option<Arc<Scope>>) -> Self {
         let mut event = Event::new(Kind::Decision, audit::now());
-        let id = Uuid::now_v7();
-        event.request_id = Some(id);
+        event.request_id = Some(Uuid::now_v7());
         event.decision = Some(Decided::Deny);
         event.bytes_in = Some(0);
         event.bytes_out = Some(0);
@@ -51,7 +49,6 @@ impl Record {
             gateway,
             scope,
             event,
-            id,
             // Until something else is known: dropped without an answer is a fault of ours.
             reason: Reason::InternalError,
             metrics,
@@ -64,7 +61,7 @@ impl Record {
     /// The request's id, as upstreams see it.
     #[must_use]
     pub fn request_id(&self) -> Uuid {
-        self.id
+        self.event.request_id.unwrap_or_default()
     }
 
     /// The code that a denial shows, made when it is first asked for.

@@ -64,7 +64,8 @@ struct Count {
     pending: u32,
     /// When the last of them was let through.
     tried: Timestamp,
-    /// No try before this.
+    /// No try before this; the beginning of time where none must wait. A try that was asked for a second ago
+    /// may come only now, and does not wait for the clock of another.
     until: Timestamp,
     /// Forgotten after this.
     expires: Timestamp,
@@ -72,7 +73,7 @@ struct Count {
 
 impl Count {
     fn new(now: Timestamp) -> Self {
-        Self { failures: 0, pending: 0, tried: now, until: now, expires: now }
+        Self { failures: 0, pending: 0, tried: now, until: Timestamp::MIN, expires: now }
     }
 
     fn pending(&self, now: Timestamp) -> u32 {
@@ -142,15 +143,16 @@ impl Throttle {
                 None => 0,
                 Some(over) => 1_i64.checked_shl(over.min(16)).unwrap_or(MAX_WAIT).min(MAX_WAIT),
             };
-            let until = now.saturating_add(wait);
+            let until = if wait > 0 { now.saturating_add(wait) } else { count.until };
             let pending = count.pending(now).saturating_sub(1);
-            Count { failures, pending, until, expires: until.saturating_add(FORGET_USER), ..count }
+            let expires = now.saturating_add(wait).saturating_add(FORGET_USER);
+            Count { failures, pending, until, expires, ..count }
         });
         inner.addresses.count(network(address), now, |count| {
             let fresh = Count { expires: now.saturating_add(ADDRESS_WINDOW), ..Count::new(now) };
             let count = count.unwrap_or(fresh);
             let failures = count.failures.saturating_add(1);
-            let until = if failures >= ADDRESS_FAILURES { count.expires } else { now };
+            let until = if failures >= ADDRESS_FAILURES { count.expires } else { count.until };
             Count { failures, until, ..count }
         });
     }
@@ -272,6 +274,17 @@ mod tests {
         throttle.succeeded("ann", office, now);
         throttle.failed("ann", office, now);
         assert_eq!(throttle.check("ann", office, now), Ok(()), "a success starts over");
+    }
+
+    #[test]
+    fn a_try_that_was_asked_for_a_second_ago_does_not_wait_for_the_clock_of_another() {
+        let throttle = Throttle::new();
+        let office = address("192.0.2.1");
+        assert_eq!(throttle.check("ann", office, 100), Ok(()));
+        assert_eq!(throttle.check("ann", office, 99), Ok(()), "behind one that came later");
+        throttle.failed("ann", office, 100);
+        assert_eq!(throttle.check("ann", office, 99), Ok(()), "one failure costs no wait");
+        assert_eq!(throttle.check("bob", office, 99), Ok(()), "nor does it for the address");
     }
 
     #[test]
