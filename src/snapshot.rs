@@ -18,7 +18,7 @@ use crate::gateway::tls::Certificates;
 use crate::gateway::upstream::Upstream;
 use crate::identity::Providers;
 use crate::inventory::Inventory;
-use crate::policy::Policy;
+use crate::policy::{Parsed, Policy};
 use crate::session::Groups;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
@@ -34,6 +34,8 @@ pub struct Snapshot {
     pub config: Arc<Config>,
     /// What is allowed.
     pub policy: Arc<Policy>,
+    /// Its files as they were read, and those of the policy in shadow, for the next load.
+    pub parsed: Arc<ParsedPolicies>,
     /// The policy that is rehearsed beside it.
     pub shadow: Option<Arc<Shadow>>,
     /// Who signs people in.
@@ -52,6 +54,15 @@ pub struct Snapshot {
     pub upstreams: Vec<Arc<Upstream>>,
     /// What counts requests against limits; kept while the limits stay the same.
     pub limiters: Arc<Limiters>,
+}
+
+/// The files of policies in their form.
+#[derive(Debug, Default)]
+pub struct ParsedPolicies {
+    /// Of the policy that decides.
+    pub running: Parsed,
+    /// Of the policy in shadow.
+    pub shadow: Parsed,
 }
 
 impl Snapshot {

@@ -10,6 +10,7 @@ mod lints;
 mod locate;
 mod model;
 mod names;
+mod parsed;
 mod posture;
 mod promises;
 mod raw;
@@ -28,6 +29,7 @@ pub use model::{
     Authentication, Cors, Group, Methods, NamedNetwork, Origin, Policy, RateLimit, RateLimitBy, Resource,
     Rule, Section, Service, ServiceEntry, ServiceId, SessionLimits, older_than, within,
 };
+pub use parsed::Parsed;
 pub use posture::{Posture, Postures, Unmet};
 pub use promises::{RequestError, address_of, request_line};
 pub use resolve::{Known, Open, open, resolve};

@@ -21,7 +21,7 @@ pub(super) type Several = Key<OneOrMany<At<String>>>;
 
 /// # A policy file of tiergate
 /// One of the files of the policy folder, which are merged. `tiergate check` finds what this schema cannot.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["version"]))]
 pub(super) struct File {
@@ -53,7 +53,7 @@ pub(super) struct File {
 }
 
 /// A group of this policy, made of what identity providers say.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["any_of"]))]
 pub(super) struct Group {
@@ -64,7 +64,7 @@ pub(super) struct Group {
 }
 
 /// A workload that resources can name.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["spiffe"]))]
 pub(super) struct Service {
@@ -75,7 +75,7 @@ pub(super) struct Service {
 }
 
 /// What the tiers ask of devices. The tier `open` needs no device, so it asks nothing of one.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("minProperties" = 1))]
 pub(super) struct Postures {
@@ -86,7 +86,7 @@ pub(super) struct Postures {
 }
 
 /// What a tier asks of a device. A device that the inventory does not know has none of it.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("minProperties" = 1))]
 pub(super) struct Posture {
@@ -105,7 +105,7 @@ pub(super) struct Posture {
 }
 
 /// The oldest versions of operating systems: numbers with dots between them, in quotes.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("minProperties" = 1))]
 pub(super) struct MinOs {
@@ -134,7 +134,7 @@ pub(super) struct MinOs {
 
 /// How long sessions last, and how strong a sign-in must be. The first entry that is for the user decides,
 /// alone.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("anyOf" = [
     { "required": ["idle_timeout"] },
@@ -156,7 +156,7 @@ pub(super) struct Authentication {
 }
 
 /// Whom an entry is for.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["groups"]))]
 pub(super) struct For {
@@ -166,7 +166,7 @@ pub(super) struct For {
 }
 
 /// Something protected: hosts, one upstream, one tier, and who gets in.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["name", "tier", "hosts", "upstream"]))]
 pub(super) struct Resource {
@@ -199,7 +199,7 @@ pub(super) struct Resource {
 }
 
 /// A part of a resource. It inherits what it does not state from the path around it, or from the resource.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["prefix"]))]
 #[schemars(extend("anyOf" = [{ "required": ["tier"] }, { "required": ["allow"] }, { "required": ["deny"] }]))]
@@ -218,7 +218,7 @@ pub(super) struct Path {
 }
 
 /// One rule: its keys are joined by and, the items of a list by or.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("minProperties" = 1))]
 pub(super) struct Rule {
@@ -240,7 +240,7 @@ pub(super) struct Rule {
 }
 
 /// A service that the resource admits, to these methods and paths and nothing else.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["name"]))]
 pub(super) struct ServiceEntry {
@@ -256,7 +256,7 @@ pub(super) struct ServiceEntry {
 }
 
 /// How much of somebody the resource takes.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["per", "requests", "window"]))]
 pub(super) struct RateLimit {
@@ -282,7 +282,7 @@ impl One for RateLimit {
 }
 
 /// How requests from pages of other origins are answered.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["origins", "methods"]))]
 pub(super) struct Cors {
@@ -304,7 +304,7 @@ pub(super) struct Cors {
 }
 
 /// The level of one code, for the whole policy or for one resource.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["code", "level", "reason"]))]
 pub(super) struct Lint {
@@ -323,7 +323,7 @@ pub(super) struct Lint {
 }
 
 /// A promise about every possible request, proved whenever the policy is read.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["name"], "oneOf" = [{ "required": ["never"] }, { "required": ["always"] }]))]
 pub(super) struct Assertion {
@@ -338,7 +338,7 @@ pub(super) struct Assertion {
 
 /// Which requests an assertion speaks of. Keys are joined by *and*, the items of a list by *or*; a key that
 /// is left out is not asked about.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("minProperties" = 1, "dependentSchemas" = { "service": { "properties": {
     "device": false, "groups": false, "mfa": false, "auth_age": false
@@ -377,7 +377,7 @@ pub(super) struct Claim {
 }
 
 /// One request, and what is expected of it.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("required" = ["name", "request", "expect"]))]
 pub(super) struct Test {
@@ -395,7 +395,7 @@ pub(super) struct Test {
 }
 
 /// Who asks, from where and when.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("dependentSchemas" = { "service": { "properties": {
     "user": false, "groups": false, "device": false, "mfa": false, "auth_age": false

@@ -3,6 +3,7 @@
 use super::definitions::Definitions;
 use super::lints::NamedByLint;
 use super::names::{GROUP, NETWORK, Names, RESOURCE, SERVICE};
+use super::parsed::Parsed;
 use super::{NamedNetwork, Origin, Policy, Resource, raw};
 use crate::diagnostic::{Diagnostic, Findings, Position, Severity, Sorted, Source, did_you_mean};
 use crate::text::yaml;
@@ -33,22 +34,25 @@ pub struct Open {
     pub policy: Option<Policy>,
     /// What was found so far.
     pub findings: Findings,
+    /// The files in their form, for the next load.
+    pub parsed: Parsed,
     /// The configuration is known, so what is found only with it was looked for.
     known: bool,
 }
 
 /// All files of the folder, merged and resolved. `known`: what the configuration knows; unknown
 /// identity providers are warned of then, and the host where people sign in belongs to no resource.
+/// `before`: what an earlier load read; the same text is not read again.
 #[must_use]
-pub fn open(files: &[Source], known: Option<Known<'_>>) -> Open {
-    Resolver::new(files, known.map(|known| known.upstreams), known).open()
+pub fn open(files: &[Source], known: Option<Known<'_>>, before: &Parsed) -> Open {
+    Resolver::new(files, known.map(|known| known.upstreams), known).open(before)
 }
 
 /// The policy of these files, or every mistake; warnings and notes may come with a policy. What it
 /// promises is not proved. `upstreams`: the names that the configuration knows, where there is one.
 #[must_use]
 pub fn resolve(files: &[Source], upstreams: Option<&[String]>) -> (Option<Policy>, Vec<Diagnostic>) {
-    let (policy, sorted) = Resolver::new(files, upstreams, None).open().close(files);
+    let (policy, sorted) = Resolver::new(files, upstreams, None).open(&Parsed::default()).close(files);
     (policy, sorted.findings)
 }
 
@@ -56,7 +60,7 @@ impl Open {
     /// The policy, unless something that was found refuses it, and all that was found.
     #[must_use]
     pub fn close(self, files: &[Source]) -> (Option<Policy>, Sorted) {
-        let Self { policy, mut findings, known } = self;
+        let Self { policy, mut findings, parsed: _, known } = self;
         if !findings.has_mistakes() {
             super::lints::note_stale(&mut findings, known);
         }
@@ -120,13 +124,14 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn open(mut self) -> Open {
-        let policy = self.policy();
+    fn open(mut self, before: &Parsed) -> Open {
+        let mut parsed = Parsed::default();
+        let policy = self.policy(before, &mut parsed);
         let policy = if self.findings.has_mistakes() { None } else { policy };
-        Open { policy, findings: self.findings, known: self.known.is_some() }
+        Open { policy, findings: self.findings, parsed, known: self.known.is_some() }
     }
 
-    fn policy(&mut self) -> Option<Policy> {
+    fn policy(&mut self, before: &Parsed, parsed: &mut Parsed) -> Option<Policy> {
         let Some(first) = self.files.first() else {
             let message = "there is no policy file, so nobody could reach anything";
             self.findings.push(Diagnostic::error("P0101", Path::new("policies"), 0..0, message));
@@ -137,7 +142,8 @@ impl<'a> Resolver<'a> {
             self.findings.push(Diagnostic::error("Y0106", &first.path, 0..0, message));
             return None;
         }
-        let raw: Vec<_> = self.files.iter().map(yaml::load_partly::<raw::File>).collect();
+        let raw;
+        (raw, *parsed) = before.read(self.files);
         self.complete = raw.iter().all(defines_what_is_written);
         self.lines = self.files.iter().map(|file| Position::line_starts(&file.text)).collect();
 

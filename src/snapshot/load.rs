@@ -1,6 +1,6 @@
 //! From the files on disk to a snapshot: all of it or none of it, and every mistake at once.
 
-use super::{Shadow, Snapshot};
+use super::{ParsedPolicies, Shadow, Snapshot};
 use crate::access::Timestamp;
 use crate::config::{self, Config};
 use crate::device::TrustStore;
@@ -10,7 +10,7 @@ use crate::gateway::tls::{self, Certificates, Resumption};
 use crate::gateway::upstream::Upstream;
 use crate::identity::{self, Providers};
 use crate::inventory::{self, FileRecords, Unread};
-use crate::policy::{Known, Policy};
+use crate::policy::{Known, Parsed, Policy};
 use crate::policy_files;
 use crate::text::yaml;
 use crate::workbench;
@@ -60,8 +60,12 @@ pub fn load(
     let config = findings.config(path).map(Arc::new);
     let Some(config) = config else { return Err(findings.into_error(None)) };
     let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
-    let policy = findings.policy(&config.policies, &config);
-    let shadow = findings.shadow(path, &config, now);
+    let before = previous.map(|snapshot| &*snapshot.parsed);
+    let mut parsed = ParsedPolicies::default();
+    let (policy, read) = findings.policy(&config.policies, &config, before.map(|before| &before.running));
+    parsed.running = read;
+    let (shadow, read) = findings.shadow(path, &config, now, before.map(|before| &before.shadow));
+    parsed.shadow = read;
     findings.protected(path, &config, policy.as_ref(), previous);
     let providers = Providers::load(&config, previous.map(|snapshot| &*snapshot.providers));
     let providers = findings.take(providers);
@@ -97,6 +101,7 @@ pub fn load(
         generation,
         config,
         policy: Arc::new(policy),
+        parsed: Arc::new(parsed),
         shadow: shadow.map(Arc::new),
         providers: Arc::new(providers),
         trust: Arc::new(trust),
@@ -151,25 +156,41 @@ impl Findings {
             .ok()
     }
 
-    fn policy(&mut self, folder: &Path, config: &Config) -> Option<Policy> {
-        let files = self.policy_files(folder)?;
+    fn policy(
+        &mut self,
+        folder: &Path,
+        config: &Config,
+        before: Option<&Parsed>,
+    ) -> (Option<Policy>, Parsed) {
+        let Some(files) = self.policy_files(folder) else { return (None, Parsed::default()) };
         let upstreams: Vec<String> = config.upstreams.keys().cloned().collect();
         let providers: Vec<String> =
             config.identity.providers.iter().map(|provider| provider.name.clone()).collect();
         let known =
             Known { upstreams: &upstreams, providers: &providers, login_host: &config.identity.login_host };
-        let (policy, found) = workbench::load(&files, Some(known));
+        let nothing = Parsed::default();
+        let workbench::Reloaded { policy, findings, parsed } =
+            workbench::reload(&files, Some(known), before.unwrap_or(&nothing));
         self.sources.extend(files);
-        self.all.extend(found);
-        policy
-            .map(|policy| policy.with_session_defaults(config.sessions.max_age, config.sessions.idle_timeout))
+        self.all.extend(findings);
+        let policy = policy.map(|policy| {
+            policy.with_session_defaults(config.sessions.max_age, config.sessions.idle_timeout)
+        });
+        (policy, parsed)
     }
 
     /// The policy in shadow; a mistake in it is one of the load, and one that has ended is not read.
-    fn shadow(&mut self, path: &Path, config: &Config, now: Timestamp) -> Option<Shadow> {
+    fn shadow(
+        &mut self,
+        path: &Path,
+        config: &Config,
+        now: Timestamp,
+        before: Option<&Parsed>,
+    ) -> (Option<Shadow>, Parsed) {
         self.all.extend(config.ended_shadow(path, now));
-        let shadow = config.shadow_at(now)?;
-        Some(Shadow::new(self.policy(&shadow.policies, config)?, shadow.until.value))
+        let Some(shadow) = config.shadow_at(now) else { return (None, Parsed::default()) };
+        let (policy, parsed) = self.policy(&shadow.policies, config, before);
+        (policy.map(|policy| Shadow::new(policy, shadow.until.value)), parsed)
     }
 
     /// Groups that the guard protects are groups of this policy, or of the one that it replaces.

@@ -4,25 +4,46 @@ use super::prove::{Counterexample, Proof, Prover};
 use super::trials::try_all;
 use super::unreachable::idle_rules;
 use crate::diagnostic::{Diagnostic, Report, Severity, Source};
-use crate::policy::{self, Assertion, Claim, Known, Open, Policy, Promise, Resource, Services, Written};
+use crate::policy::{
+    self, Assertion, Claim, Known, Open, Parsed, Policy, Promise, Resource, Services, Written,
+};
 
 /// A policy, read, resolved, proved and tried; or every mistake. What breaks its own promises is no
 /// policy. Warnings and notes may come with one. `known`: what the configuration knows.
 #[must_use]
 pub fn load(files: &[Source], known: Option<Known<'_>>) -> (Option<Policy>, Vec<Diagnostic>) {
-    let (policy, sorted) = opened(files, known).close(files);
-    (policy, sorted.findings)
+    let Reloaded { policy, findings, parsed: _ } = reload(files, known, &Parsed::default());
+    (policy, findings)
+}
+
+/// A policy, or every mistake, as [`load`] says; and what the next load need not read again.
+pub struct Reloaded {
+    /// The policy.
+    pub policy: Option<Policy>,
+    /// What is wrong, or to be known.
+    pub findings: Vec<Diagnostic>,
+    /// The files in their form.
+    pub parsed: Parsed,
+}
+
+/// The same as [`load`], where an earlier load read some of the files.
+#[must_use]
+pub fn reload(files: &[Source], known: Option<Known<'_>>, before: &Parsed) -> Reloaded {
+    let mut open = opened(files, known, before);
+    let parsed = std::mem::take(&mut open.parsed);
+    let (policy, sorted) = open.close(files);
+    Reloaded { policy, findings: sorted.findings, parsed }
 }
 
 /// What a person should know about the files, what their lints silence included.
 #[must_use]
 pub fn check(files: Vec<Source>, known: Option<Known<'_>>) -> Report {
-    let (_, sorted) = opened(&files, known).close(&files);
+    let (_, sorted) = opened(&files, known, &Parsed::default()).close(&files);
     Report::new(files, sorted)
 }
 
-fn opened(files: &[Source], known: Option<Known<'_>>) -> Open {
-    let mut open = policy::open(files, known);
+fn opened(files: &[Source], known: Option<Known<'_>>, before: &Parsed) -> Open {
+    let mut open = policy::open(files, known, before);
     let Open { policy: Some(policy), findings, .. } = &mut open else { return open };
     let prover = Prover::new(policy);
     for assertion in policy.assertions() {
@@ -33,9 +54,9 @@ fn opened(files: &[Source], known: Option<Known<'_>>) -> Open {
     for finding in failed_tests(policy) {
         findings.push(finding);
     }
-    let lints = Prover::new(policy);
+    let prover = prover.rested();
     for (index, resource) in policy.resources().iter().enumerate() {
-        if let Some(finding) = reached(&lints, index, resource) {
+        if let Some(finding) = reached(&prover, index, resource) {
             findings.push(finding.about(Some(&resource.name)));
         }
     }
@@ -92,13 +113,13 @@ fn failed_tests(policy: &Policy) -> impl Iterator<Item = Diagnostic> + '_ {
 fn reached(prover: &Prover<'_>, index: usize, resource: &Resource) -> Option<Diagnostic> {
     let here = Claim { resources: Some(vec![index]), ..Claim::default() };
     let by_services = Claim { services: Some(Services::Any), ..here.clone() };
-    let none = |claim| matches!(prover.prove(Promise::Never, claim), Proof::Holds | Proof::SpeaksOfNothing);
+    let none = |claim| prover.holds(Promise::Never, claim) == Some(true);
     if none(&here) && none(&by_services) {
         let message = format!("nobody reaches `{}`", resource.name);
         let label = "no user on any device and no service is allowed anything here";
         return Some(at(Severity::Warning, "P0411", &resource.written, message).label(label));
     }
-    matches!(prover.prove(Promise::Always, &here), Proof::Holds).then(|| {
+    (prover.holds(Promise::Always, &here) == Some(true)).then(|| {
         let message = format!("everybody who is signed in reaches all of `{}`", resource.name);
         at(Severity::Note, "P0412", &resource.written, message).label("from any device, or none")
     })

@@ -20,7 +20,7 @@ mod tell;
 mod trials;
 mod unreachable;
 
-pub use check::{check, load};
+pub use check::{Reloaded, check, load, reload};
 pub use diff::{Difference, Kind, Row as DiffRow, diff};
 pub use explain::{Came, Explanation, Line, explain};
 pub use hypothetical::{Circumstances, Hypothetical, NOON, Outcome, Verdict, elsewhere, implied};

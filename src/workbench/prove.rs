@@ -23,6 +23,7 @@ use crate::text::prefix::covers;
 use ipnet::IpNet;
 use std::cell::Cell;
 use std::net::IpAddr;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 /// How many rules, and networks in them, may be looked at for all assertions of a policy. A policy that needs more is refused:
@@ -64,6 +65,16 @@ pub struct Prover<'p> {
     work: Cell<usize>,
 }
 
+/// How much of a claim was looked at.
+enum Looked {
+    /// It speaks of no request.
+    AtNothing,
+    /// As much as was wanted.
+    AtAll,
+    /// More than may be looked at.
+    TooMuch,
+}
+
 /// One class of requests with the address that stands for it.
 struct Spot<'a> {
     host: &'a str,
@@ -85,12 +96,58 @@ impl<'p> Prover<'p> {
         Self { policy, sources, reach, hosts, work: Cell::new(0) }
     }
 
+    /// The same policy, with nothing looked at yet.
+    #[must_use]
+    pub fn rested(self) -> Self {
+        self.work.set(0);
+        self
+    }
+
     /// Proves what is promised of the claim's requests, or finds the smallest request that breaks it.
     #[must_use]
     pub fn prove(&self, promise: Promise, claim: &Claim) -> Proof {
-        let mut spoken_of = false;
         let mut broken = 0;
         let mut smallest: Option<Sized> = None;
+        let looked = self.each_spot(claim, |spot| {
+            let found = if broken < MOST_EXAMPLES { self.breaks(promise, claim, spot) } else { None };
+            if let Some(found) = found {
+                broken += 1;
+                if smallest.as_ref().is_none_or(|(cost, _)| found.0 < *cost) {
+                    smallest = Some(found);
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        match (looked, smallest) {
+            (Looked::TooMuch, _) => Proof::TooLarge,
+            (Looked::AtNothing, _) => Proof::SpeaksOfNothing,
+            (Looked::AtAll, None) => Proof::Holds,
+            (Looked::AtAll, Some((_, request))) => {
+                let outcome = request.decided(self.policy);
+                debug_assert_eq!(outcome.verdict == Verdict::Allow, promise == Promise::Never);
+                Proof::Broken(Box::new(Counterexample { request, outcome }))
+            }
+        }
+    }
+
+    /// Whether a promise holds, without the request that breaks it, so the first one ends the search. What is
+    /// promised of no request holds. `None` where there is more than can be looked at.
+    #[must_use]
+    pub fn holds(&self, promise: Promise, claim: &Claim) -> Option<bool> {
+        let mut holds = true;
+        let looked = self.each_spot(claim, |spot| {
+            holds = !self.is_broken(promise, claim, spot);
+            if holds { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        match looked {
+            Looked::AtAll | Looked::AtNothing => Some(holds),
+            Looked::TooMuch => None,
+        }
+    }
+
+    /// Shows each class of requests that a claim speaks of, until that is enough.
+    fn each_spot(&self, claim: &Claim, mut show: impl FnMut(&Spot<'_>) -> ControlFlow<()>) -> Looked {
+        let mut looked = Looked::AtNothing;
         let all = 0..self.policy.resources().len();
         let claimed: Vec<usize> = claim.resources.clone().unwrap_or_else(|| all.collect());
         for index in claimed {
@@ -111,33 +168,31 @@ impl<'p> Prover<'p> {
                 }
                 let cost = classes::cost(place.section()) + self.policy.authentication().len();
                 for (method, client) in requests(place, claim) {
-                    spoken_of = true;
+                    looked = Looked::AtAll;
                     let class = Class { section: place.section(), method, client };
-                    let spot = Spot { host, path, class };
                     self.work.set(self.work.get().saturating_add(cost));
                     if self.work.get() > MOST_WORK {
-                        return Proof::TooLarge;
+                        return Looked::TooMuch;
                     }
-                    let found =
-                        if broken < MOST_EXAMPLES { self.breaks(promise, claim, &spot) } else { None };
-                    if let Some(found) = found {
-                        broken += 1;
-                        if smallest.as_ref().is_none_or(|(cost, _)| found.0 < *cost) {
-                            smallest = Some(found);
-                        }
+                    if show(&Spot { host, path, class }).is_break() {
+                        return Looked::AtAll;
                     }
                 }
             }
         }
-        match smallest {
-            Some((_, request)) => {
-                let outcome = request.decided(self.policy);
-                debug_assert_eq!(outcome.verdict == Verdict::Allow, promise == Promise::Never);
-                Proof::Broken(Box::new(Counterexample { request, outcome }))
-            }
-            None if spoken_of => Proof::Holds,
-            None => Proof::SpeaksOfNothing,
+        looked
+    }
+
+    /// Whether any request of a class breaks the promise.
+    fn is_broken(&self, promise: Promise, claim: &Claim, spot: &Spot<'_>) -> bool {
+        if let Some(services) = &claim.services {
+            return self.broken_by_service(promise, services, spot).is_some();
         }
+        let people = match promise {
+            Promise::Never => self.reach.allowed(spot.class, strongest(claim)),
+            Promise::Always => self.reach.refused(spot.class, weakest(claim)),
+        };
+        self.claimed(people, claim.groups.as_ref()).any(|people| people.exist())
     }
 
     /// The smallest request of a class that breaks the promise.
@@ -145,17 +200,13 @@ impl<'p> Prover<'p> {
         if let Some(services) = &claim.services {
             return self.broken_by_service(promise, services, spot);
         }
+        if !self.is_broken(promise, claim, spot) {
+            return None;
+        }
         let groups = claim.groups.as_ref();
         match promise {
             Promise::Never => {
-                let best = Strength {
-                    device: most(claim).max().unwrap_or_default(),
-                    mfa: claim.mfa.unwrap_or(true),
-                    auth_age: claim.auth_age.unwrap_or_default(),
-                };
-                if !self.any(self.reach.allowed(spot.class, best), groups) {
-                    return None;
-                }
+                let best = strongest(claim);
                 // Least first: what a weaker sign-in can do says more.
                 let mut devices: Vec<_> = most(claim).collect();
                 devices.sort();
@@ -167,14 +218,6 @@ impl<'p> Prover<'p> {
                 weaker.find_map(|(strength, people)| self.example(spot, strength, people, groups))
             }
             Promise::Always => {
-                let worst = Strength {
-                    device: most(claim).min().unwrap_or_default(),
-                    mfa: claim.mfa.unwrap_or(false),
-                    auth_age: claim.auth_age.unwrap_or(classes::AGES_AGO),
-                };
-                if !self.any(self.reach.refused(spot.class, worst), groups) {
-                    return None;
-                }
                 // Best first: what even a strong sign-in cannot do says more.
                 let mut devices: Vec<_> = most(claim).collect();
                 devices.sort_by(|a, b| b.cmp(a));
@@ -192,10 +235,6 @@ impl<'p> Prover<'p> {
                 stronger.find_map(|(strength, people)| self.example(spot, strength, people, groups))
             }
         }
-    }
-
-    fn any(&self, people: Vec<People>, groups: Option<&GroupSet>) -> bool {
-        self.claimed(people, groups).any(|people| people.exist())
     }
 
     /// Those of the people whom the claim speaks of.
@@ -265,6 +304,24 @@ fn sized(
     let methods = crate::text::method::FORWARDED;
     let rank = methods.iter().position(|known| known == method).unwrap_or(usize::MAX);
     ((groups, trust, mfa, age, rank, path.len(), (*host).to_owned()), request)
+}
+
+/// The strongest sign-in that a claim speaks of.
+fn strongest(claim: &Claim) -> Strength {
+    Strength {
+        device: most(claim).max().unwrap_or_default(),
+        mfa: claim.mfa.unwrap_or(true),
+        auth_age: claim.auth_age.unwrap_or_default(),
+    }
+}
+
+/// The weakest one.
+fn weakest(claim: &Claim) -> Strength {
+    Strength {
+        device: most(claim).min().unwrap_or_default(),
+        mfa: claim.mfa.unwrap_or(false),
+        auth_age: claim.auth_age.unwrap_or(classes::AGES_AGO),
+    }
 }
 
 /// The trusts that a claim speaks of.
