@@ -12,7 +12,7 @@ pub use watched::Fingerprint;
 
 use crate::access::Timestamp;
 use crate::config::Config;
-use crate::device::TrustStore;
+use crate::device::{KnownChains, TrustStore};
 use crate::gateway::rate::Limiters;
 use crate::gateway::tls::Certificates;
 use crate::gateway::upstream::Upstream;
@@ -42,6 +42,8 @@ pub struct Snapshot {
     pub providers: Arc<Providers>,
     /// Whose certificates are believed.
     pub trust: Arc<TrustStore>,
+    /// Whose chains were believed lately. One for the whole process.
+    pub chains: Arc<KnownChains>,
     /// What is known of devices. One for the whole process: it changes between loads too.
     pub inventory: Arc<Inventory>,
     /// The server's own certificates.

@@ -35,7 +35,7 @@ pub struct Connection {
     /// The certificate that it was shown.
     pub served: Arc<Served>,
     /// The client certificate, where one was presented.
-    pub evidence: Option<Evidence>,
+    pub evidence: Option<Arc<Evidence>>,
     /// HTTP/2 was agreed on.
     pub http2: bool,
     /// A chunked body broke its framing: nothing more is read from this connection.
@@ -51,13 +51,15 @@ pub struct Wire {
     chunks: Option<Chunks>,
     /// Written by the framework and not yet by us. Empty, and without memory, on an idle connection.
     waiting: BytesMut,
+    /// A flush was put off, once, for streams that have something to add.
+    put_off: bool,
 }
 
 impl Wire {
     /// The stream behind a finished handshake.
     #[must_use]
     pub fn new(tls: TlsStream<TcpStream>, connection: Arc<Connection>) -> Self {
-        Self { tls, connection, chunks: None, waiting: BytesMut::new() }
+        Self { tls, connection, chunks: None, waiting: BytesMut::new(), put_off: false }
     }
 
     /// What is known of the connection.
@@ -107,7 +109,7 @@ impl AsyncRead for Wire {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.waiting.is_empty() {
+        if !self.waiting.is_empty() && !self.connection.http2 {
             // Nothing more is there to be sent with it, or nobody would look whether the client still is.
             if let Poll::Ready(Err(error)) = self.as_mut().poll_flush(cx) {
                 return Poll::Ready(Err(error));
@@ -159,6 +161,14 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.connection.http2 && !self.put_off && !self.waiting.is_empty() {
+            // One answer is there, and those of other streams may be made by tasks that are ready to run: each
+            // would cost a record and a system call of its own. Where there are none, this is back at once.
+            self.put_off = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.put_off = false;
         ready!(self.poll_drain(cx))?;
         Pin::new(&mut self.tls).poll_flush(cx)
     }

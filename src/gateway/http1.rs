@@ -68,7 +68,7 @@ pub async fn serve(wire: Wire, gateway: &Arc<Gateway>, shutdown: watch::Receiver
 }
 
 /// Returns when the process is to end. Waited for once for each connection and not for each request.
-async fn stopped(mut shutdown: watch::Receiver<bool>) {
+pub(super) async fn stopped(mut shutdown: watch::Receiver<bool>) {
     // Where nobody is left to say so, the process ends too.
     let _ = shutdown.wait_for(|stop| *stop).await;
 }

@@ -1,14 +1,17 @@
 //! HTTP/2 connections: the framework's codec, our bounds, and one task a stream.
 
 use super::connection::Wire;
+use super::http1::stopped;
 use super::scope::Scope;
 use super::{Gateway, relay};
 use pingora::apps::HttpServerApp;
 use pingora::protocols::Digest;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Accept, HttpSession, default_h2_options, handshake};
+use std::pin::pin;
 use std::sync::Arc;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 /// Malformed streams after which the connection ends.
@@ -19,7 +22,7 @@ const STREAM_WINDOW: u32 = 256 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
 /// Serves streams until the connection ends.
-pub async fn serve(wire: Wire, gateway: &Arc<Gateway>, mut shutdown: watch::Receiver<bool>) {
+pub async fn serve(wire: Wire, gateway: &Arc<Gateway>, shutdown: watch::Receiver<bool>) {
     let connection = Arc::clone(wire.connection());
     let limits = gateway.snapshot().config.limits;
     let mut options = default_h2_options();
@@ -36,18 +39,28 @@ pub async fn serve(wire: Wire, gateway: &Arc<Gateway>, mut shutdown: watch::Rece
     let digest = Arc::new(Digest::default());
     let streams = TaskTracker::new();
     let (mut malformed, mut stopping) = (0, false);
+    // Both are waited for once for each connection, and not anew for each stream.
+    let mut stop = pin!(stopped(shutdown.clone()));
+    let mut silence = pin!(tokio::time::sleep(limits.idle_timeout));
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = shutdown.wait_for(|stop| *stop), if !stopping => {
+            accepted = HttpSession::from_h2_conn(&mut h2, Arc::clone(&digest)) => accepted,
+            () = &mut stop, if !stopping => {
                 // GOAWAY: open streams finish, and the client opens new ones elsewhere.
                 h2.graceful_shutdown();
                 stopping = true;
                 continue;
             }
-            accepted = HttpSession::from_h2_conn(&mut h2, Arc::clone(&digest)) => accepted,
-            () = idle(&streams, limits.idle_timeout) => return,
+            () = &mut silence => {
+                if streams.is_empty() {
+                    return;
+                }
+                silence.as_mut().reset(Instant::now() + limits.idle_timeout);
+                continue;
+            }
         };
+        silence.as_mut().reset(Instant::now() + limits.idle_timeout);
         match accepted {
             Ok(Some(H2Accept::Session(stream))) => {
                 let mut session = ServerSession::new_http2(stream);
@@ -77,16 +90,6 @@ pub async fn serve(wire: Wire, gateway: &Arc<Gateway>, mut shutdown: watch::Rece
                 }
             }
             Ok(None) | Err(_) => return,
-        }
-    }
-}
-
-/// Returns when no stream was open for this long.
-async fn idle(streams: &TaskTracker, limit: std::time::Duration) {
-    loop {
-        tokio::time::sleep(limit).await;
-        if streams.is_empty() {
-            return;
         }
     }
 }

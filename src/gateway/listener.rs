@@ -5,7 +5,7 @@ use super::connection::{Connection, Wire};
 use super::memory::Memory;
 use super::{Gateway, http1, http2, proxy_protocol};
 use crate::access::DeviceTrust;
-use crate::device::{Evidence, Presented};
+use crate::device::Presented;
 use crate::snapshot::Snapshot;
 use crate::telemetry::{Handshake, HandshakeResult, TlsVersion};
 use std::io;
@@ -119,17 +119,20 @@ async fn handshake(
     let sni = session.server_name().map(str::to_ascii_lowercase);
     let served = snapshot.certificates.select(sni.as_deref()).cloned();
     let served = served.ok_or_else(|| io::Error::other("no certificate to serve"))?;
-    let evidence = match session.peer_certificates() {
+    let judged = match session.peer_certificates() {
         None | Some([]) => None,
-        Some(chain) => Some(Evidence::parse(chain).map_err(io::Error::other)?),
+        Some(chain) => {
+            let judged = snapshot.chains.evidence(chain, &snapshot.trust, gateway.now());
+            Some(judged.map_err(io::Error::other)?)
+        }
     };
     let version = match session.protocol_version() {
         Some(rustls::ProtocolVersion::TLSv1_2) => TlsVersion::V12,
         _ => TlsVersion::V13,
     };
     let http2 = session.alpn_protocol() == Some(b"h2");
-    let trust = evidence.as_ref().map(|evidence| evidence.judge(&snapshot.trust, gateway.now()));
-    let device = trust.filter(|judged| judged.kind == Presented::Device).map(|judged| judged.trust);
+    let (evidence, judgement) = judged.unzip();
+    let device = judgement.filter(|judged| judged.kind == Presented::Device).map(|judged| judged.trust);
     let device = device.unwrap_or_default();
     gateway.metrics().handshake(Handshake { version, result: HandshakeResult::Ok, device });
     let connection = Connection {

@@ -4,7 +4,7 @@
 //! coalescing nor resumption carries a weaker handshake to a stricter host.
 
 use crate::config;
-use crate::device::DeviceVerifier;
+use crate::device::{DeviceVerifier, KnownChains};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -223,6 +223,8 @@ fn names(leaf: &CertificateDer<'_>, path: &Path) -> Result<Names, TlsError> {
 pub struct Resumption {
     tickets: Arc<dyn ProducesTickets>,
     sessions: Arc<dyn rustls::server::StoresServerSessions>,
+    /// Client certificates that were seen lately.
+    pub chains: Arc<KnownChains>,
 }
 
 impl Resumption {
@@ -234,6 +236,7 @@ impl Resumption {
         Ok(Self {
             tickets: aws_lc_rs::Ticketer::new()?,
             sessions: rustls::server::ServerSessionMemoryCache::new(SESSION_CACHE),
+            chains: Arc::default(),
         })
     }
 }
@@ -256,7 +259,7 @@ pub fn server_config(
     resumption: &Resumption,
 ) -> Result<ServerConfig, TlsError> {
     let provider = crypto();
-    let verifier = DeviceVerifier::new(hints, Arc::clone(&provider));
+    let verifier = DeviceVerifier::new(hints, Arc::clone(&provider), Arc::clone(&resumption.chains));
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(versions(tls))?
         .with_client_cert_verifier(Arc::new(verifier))

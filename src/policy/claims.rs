@@ -5,16 +5,23 @@ use crate::access::{DeviceTrust, GroupSet, Reason, Tier, Timestamp};
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Where something is written, so that a finding can show it.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Written {
     /// The file.
-    pub path: PathBuf,
+    pub path: Arc<Path>,
     /// The bytes that are meant, in the file's text.
     pub span: Range<usize>,
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        Self { path: Path::new("").into(), span: 0..0 }
+    }
 }
 
 /// A promise about every possible request.

@@ -60,7 +60,7 @@ impl Resolver<'_> {
             level,
             resource: of_resource,
             reason,
-            path: path.clone(),
+            path: path.to_path_buf(),
             span: place.clone(),
             place: named.to_string(),
         };

@@ -8,7 +8,8 @@ use super::{NamedNetwork, Origin, Policy, Resource, raw};
 use crate::diagnostic::{Diagnostic, Findings, Position, Severity, Sorted, Source, did_you_mean};
 use crate::text::yaml;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 /// The greatest size of all policy files together.
 const MAX_BYTES: usize = 16 << 20;
@@ -72,7 +73,7 @@ impl Open {
 /// A place in a file, kept for a later finding.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
-    pub path: PathBuf,
+    pub path: Arc<Path>,
     pub span: Range<usize>,
 }
 
@@ -86,6 +87,8 @@ fn defines_what_is_written<T>(partly: &yaml::Partly<T>) -> bool {
 /// Everything that is known while the files are read.
 pub(super) struct Resolver<'a> {
     files: &'a [Source],
+    /// The path of each file, and how it is shown.
+    paths: Vec<(Arc<Path>, String)>,
     /// Where the lines of each file start.
     lines: Vec<Vec<usize>>,
     pub findings: Findings,
@@ -109,6 +112,7 @@ impl<'a> Resolver<'a> {
     fn new(files: &'a [Source], upstreams: Option<&'a [String]>, known: Option<Known<'a>>) -> Self {
         Self {
             files,
+            paths: files.iter().map(|it| (it.path.as_path().into(), it.path.display().to_string())).collect(),
             lines: Vec::new(),
             findings: Findings::default(),
             complete: true,
@@ -253,15 +257,15 @@ impl<'a> Resolver<'a> {
 
     /// A place in a file.
     pub fn place(&self, file: usize, span: Range<usize>) -> Place {
-        let path = self.files.get(file).map_or_else(PathBuf::new, |source| source.path.clone());
+        let path = self.paths.get(file).map_or_else(|| Path::new("").into(), |(path, _)| Arc::clone(path));
         Place { path, span }
     }
 
     /// The text of a file at some bytes.
     pub fn origin(&self, file: usize, span: &Range<usize>) -> Origin {
-        let path = self.place(file, 0..0).path;
+        let path = self.paths.get(file).map_or("", |(_, shown)| shown);
         let line = self.lines.get(file).map_or(1, |starts| Position::line_of(starts, span.start));
-        Origin(format!("{}:{line}", path.display()).into())
+        Origin(format!("{path}:{line}").into())
     }
 
     /// Reports a mistake.

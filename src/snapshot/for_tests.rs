@@ -34,6 +34,7 @@ impl Snapshot {
             shadow: demo.shadow.clone(),
             providers: Arc::clone(&demo.providers),
             trust: Arc::clone(&demo.trust),
+            chains: Arc::default(),
             inventory: Arc::default(),
             certificates: Arc::clone(&demo.certificates),
             tls: Arc::clone(&demo.tls),

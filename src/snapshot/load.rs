@@ -105,6 +105,7 @@ pub fn load(
         shadow: shadow.map(Arc::new),
         providers: Arc::new(providers),
         trust: Arc::new(trust),
+        chains: Arc::clone(&resumption.chains),
         inventory: previous.map_or_else(Arc::default, |snapshot| Arc::clone(&snapshot.inventory)),
         certificates,
         tls: Arc::new(settings),

@@ -1,6 +1,7 @@
 //! The certificate table: every row beside the nearest that is let in.
 
 mod files;
+mod known;
 mod limbo;
 mod mutations;
 mod naming;
@@ -437,7 +438,7 @@ fn the_verifier_asks_never_requires_and_refuses_only_what_does_not_parse() {
     let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let root = Made::root("root", |_| {});
     let trust = Estate::new().authority("root", DeviceTrust::Issued, &[&root], &[]).trust();
-    let verifier = DeviceVerifier::new(trust.hints().to_vec(), provider);
+    let verifier = DeviceVerifier::new(trust.hints().to_vec(), provider, std::sync::Arc::default());
     assert!(verifier.offer_client_auth() && !verifier.client_auth_mandatory());
     assert_eq!(verifier.root_hint_subjects().len(), 1);
     let now =

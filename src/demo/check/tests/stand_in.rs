@@ -19,7 +19,7 @@ pub(super) async fn serve(
 ) {
     let trust = Arc::new(trust(&certs));
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let verifier = DeviceVerifier::new(trust.hints().to_vec(), Arc::clone(&provider));
+    let verifier = DeviceVerifier::new(trust.hints().to_vec(), Arc::clone(&provider), Arc::default());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(rustls::ALL_VERSIONS)
         .unwrap()
