@@ -7,8 +7,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use std::fmt::Write as _;
 
-/// Resources of one file: it has a bound.
-const A_FILE: usize = 2000;
+/// Resources of one file, as of one team.
+const A_FILE: usize = 100;
 
 /// What there is more of.
 #[derive(Clone, Copy, Debug, Serialize)]
