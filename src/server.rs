@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -261,6 +262,7 @@ impl Started {
             metrics: Arc::clone(&metrics),
             assertions: assertions(&keys)?,
             heart,
+            workers: Handle::current().metrics().num_workers(),
         });
         reload::publish(&metrics, &snapshot, now);
         let reloader = Reloader::new(

@@ -147,6 +147,7 @@ async fn parts(shared: &Shared) -> (Arc<Gateway>, Arc<Login>, Arc<Audit>) {
         metrics,
         assertions: Assertions::new(&signing).unwrap(),
         heart,
+        workers: 1,
     });
     (gateway, login, audit)
 }

@@ -114,7 +114,7 @@ async fn handshake(
     let client = SocketAddr::new(client.ip().to_canonical(), client.port());
     let admission =
         gateway.admissions().admit(client.ip(), limits, gateway.metrics()).ok_or(Refused::Busy)?;
-    let tls = TlsAcceptor::from(Arc::clone(&snapshot.tls)).accept(stream).await?;
+    let tls = gateway.turns.take(TlsAcceptor::from(Arc::clone(&snapshot.tls)).accept(stream)).await?;
     let (_, session) = tls.get_ref();
     let sni = session.server_name().map(str::to_ascii_lowercase);
     let served = snapshot.certificates.select(sni.as_deref()).cloned();

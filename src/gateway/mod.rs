@@ -35,6 +35,7 @@ pub mod request;
 pub mod respond;
 pub mod scope;
 pub mod tls;
+mod turns;
 mod unhurried;
 pub mod upstream;
 pub mod wire;
@@ -56,6 +57,7 @@ use pingora::server::configuration::ServerConf;
 use request::{Request, Who};
 use scope::Heart;
 use std::sync::Arc;
+use turns::Turns;
 
 /// Idle connections to upstreams that are kept, each worker.
 const UPSTREAM_POOL: usize = 512;
@@ -75,6 +77,7 @@ pub struct Gateway {
     pages: own_pages::Pages,
     proxy: Arc<HttpProxy<Handler>>,
     idle: Idle,
+    turns: Turns,
 }
 
 /// What a gateway is made of.
@@ -93,13 +96,15 @@ pub struct Parts {
     pub assertions: Assertions,
     /// What makes requests under way be judged again.
     pub heart: Heart,
+    /// Threads that work on requests.
+    pub workers: usize,
 }
 
 impl Gateway {
     /// A gateway that serves nothing yet.
     #[must_use]
     pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { snapshot, sessions, login, audit, metrics, assertions, heart } = parts;
+        let Parts { snapshot, sessions, login, audit, metrics, assertions, heart, workers } = parts;
         let conf = ServerConf {
             upstream_keepalive_pool_size: UPSTREAM_POOL,
             max_retries: MAX_TRIES,
@@ -108,6 +113,7 @@ impl Gateway {
         Arc::new(Self {
             pages: own_pages::Pages::new(&login),
             idle: Idle::new(&conf),
+            turns: Turns::of(workers),
             proxy: Arc::new(http_proxy(&Arc::new(conf), Handler)),
             admissions: Admissions::new(),
             assertions: ArcSwap::from_pointee(assertions),

@@ -7,7 +7,7 @@ mod report;
 
 use crate::Result;
 use crate::ground::Ground;
-use crate::load::{Latency, Order, Window};
+use crate::load::{Connecting, Latency, Order, Window};
 use crate::machine::Machine;
 use crate::process::Processors;
 use crate::table::median;
@@ -15,6 +15,7 @@ use crate::turn::{self, Load, Turn};
 use clap::ValueEnum;
 use estate::{Estate, Served};
 use growing::Growing;
+use plot::{count, grouped};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
@@ -31,8 +32,10 @@ pub struct Extent {
     idle: &'static [usize],
     /// Resources of the policy that is reloaded.
     reload: usize,
-    /// Seconds of load around a reload.
+    /// Seconds of load around something that happens in the middle third of them.
     around: f64,
+    /// Clients that connect at once, again and again.
+    crowd: usize,
     rounds: u32,
     /// Of a turn.
     seconds: f64,
@@ -50,6 +53,7 @@ impl Extent {
             idle: &[64, 2_000, 4_000, 8_000],
             reload: 10_000,
             around: 15.0,
+            crowd: 256,
             rounds,
             seconds,
         }
@@ -66,6 +70,7 @@ impl Extent {
             idle: &[8, 64],
             reload: 100,
             around: 1.5,
+            crowd: 16,
             rounds: 1,
             seconds: 0.1,
         }
@@ -88,10 +93,11 @@ pub enum Part {
     Growing,
     Idle,
     Reload,
+    Crowd,
 }
 
 impl Part {
-    pub const ALL: [Self; 4] = [Self::Workers, Self::Growing, Self::Idle, Self::Reload];
+    pub const ALL: [Self; 5] = [Self::Workers, Self::Growing, Self::Idle, Self::Reload, Self::Crowd];
 }
 
 /// Everything that was found; what was not measured is empty.
@@ -102,7 +108,8 @@ pub struct Found {
     growing: Vec<(Growing, Vec<Point>)>,
     /// Connections that wait, and the KiB of the whole process with them.
     idle: Vec<(usize, f64)>,
-    reload: Option<Reloaded>,
+    reload: Option<Around>,
+    crowd: Option<Around>,
 }
 
 /// One size of one thing.
@@ -121,10 +128,11 @@ struct Point {
     memory: f64,
 }
 
-/// A reload while requests come in at half of what is possible.
+/// Something that happens while requests come in evenly.
 #[derive(Serialize)]
-struct Reloaded {
-    resources: usize,
+struct Around {
+    /// What, as a sentence says it.
+    what: String,
     /// Requests a second.
     rate: f64,
     /// When it began and was done, in seconds from the first request.
@@ -133,7 +141,7 @@ struct Reloaded {
     windows: Vec<Window>,
 }
 
-impl Reloaded {
+impl Around {
     /// The latency before it, while it went on, and after. Of p50 and p99 the median of their windows.
     fn phases(&self) -> [(&'static str, Latency); 3] {
         let (from, until) = self.span;
@@ -178,6 +186,7 @@ pub async fn measure(parts: &[Part], extent: Extent) -> Result<Found> {
         growing: Vec::new(),
         idle: Vec::new(),
         reload: None,
+        crowd: None,
     };
     for part in parts {
         match part {
@@ -189,6 +198,7 @@ pub async fn measure(parts: &[Part], extent: Extent) -> Result<Found> {
             }
             Part::Idle => found.idle = stage.idle().await?,
             Part::Reload => found.reload = Some(stage.reloaded().await?),
+            Part::Crowd => found.crowd = Some(stage.crowded().await?),
         }
     }
     Ok(found)
@@ -243,17 +253,13 @@ impl Stage {
     }
 
     /// A policy that is changed and reloaded in the middle of steady load.
-    async fn reloaded(&self) -> Result<Reloaded> {
+    async fn reloaded(&self) -> Result<Around> {
         let Extent { reload: resources, around, .. } = self.extent;
         eprintln!("a reload of {resources} resources");
         let estate = self.signed_in.copy("reload")?;
         Growing::Resources.grow(&estate, resources).await?;
         let served = estate.serve(&self.proxy_on, 1).await?;
-        let short = estate.order(Some(around / 5.0));
-        let rate = turn::taken(&served.process, &self.load_on, &short).await?.rate() / 2.0;
-        let order = Order { rate: Some(rate), ..estate.order(Some(around)) };
-        let mut load = Load::connected(&self.load_on, &order).await?;
-        load.begin().await?;
+        let (load, rate) = self.steady(&estate, &served, 0.5).await?;
         let began = Instant::now();
         tokio::time::sleep(Duration::from_secs_f64(around / 3.0)).await;
         estate.change("policies/more-0.yaml", |text| text.replace("DELETE", "PUT"))?;
@@ -261,7 +267,43 @@ impl Stage {
         estate.reload().await?;
         let span = (from, began.elapsed().as_secs_f64());
         let report = load.done().await?;
-        Ok(Reloaded { resources, rate, span, errors: report.errors, windows: report.windows })
+        let took = (span.1 - span.0) * 1000.0;
+        let what = format!("A reload of {} resources took {took:.0} ms", grouped(count(resources)));
+        Ok(Around { what, rate, span, errors: report.errors, windows: report.windows })
+    }
+
+    /// Clients that make one handshake after the other, in the middle of steady load.
+    async fn crowded(&self) -> Result<Around> {
+        let Extent { crowd, around, .. } = self.extent;
+        eprintln!("{crowd} clients that connect");
+        let estate = self.signed_in.copy("crowd")?;
+        let served = estate.serve(&self.proxy_on, 1).await?;
+        let (load, rate) = self.steady(&estate, &served, 0.25).await?;
+        let began = Instant::now();
+        let all = estate.order(Some(around / 3.0));
+        let all = Order { connecting: Connecting::Full, connections: crowd, ..all };
+        let mut all = Load::connected(&self.load_on, &all).await?;
+        let left = Duration::from_secs_f64(around / 3.0).saturating_sub(began.elapsed());
+        tokio::time::sleep(left).await;
+        let from = began.elapsed().as_secs_f64();
+        all.begin().await?;
+        let made = all.done().await?;
+        let span = (from, began.elapsed().as_secs_f64());
+        let report = load.done().await?;
+        let (each, clients) = (count(made.requests) / made.seconds, grouped(count(crowd)));
+        let what = format!("{clients} clients made {} handshakes a second", grouped(each));
+        Ok(Around { what, rate, span, errors: report.errors + made.errors, windows: report.windows })
+    }
+
+    /// Requests that come in evenly, at this share of what is possible.
+    async fn steady(&self, estate: &Estate, served: &Served, share: f64) -> Result<(Load, f64)> {
+        let around = self.extent.around;
+        let short = estate.order(Some(around / 5.0));
+        let rate = turn::taken(&served.process, &self.load_on, &short).await?.rate() * share;
+        let order = Order { rate: Some(rate), ..estate.order(Some(around)) };
+        let mut load = Load::connected(&self.load_on, &order).await?;
+        load.begin().await?;
+        Ok((load, rate))
     }
 }
 

@@ -95,6 +95,11 @@ impl Plot<'_> {
     }
 }
 
+/// How many of something, as a number to calculate with.
+pub fn count(number: usize) -> f64 {
+    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
+}
+
 /// A number as people write it: `1,000`, and few digits where it is small.
 pub fn grouped(value: f64) -> String {
     let whole = value.round();

@@ -1,7 +1,7 @@
 //! What was found, as plots for docs/performance.md, as tables, and as JSON.
 
-use super::plot::{Plot, grouped};
-use super::{Found, Growing, Point, Reloaded, Window};
+use super::plot::{Plot, count, grouped};
+use super::{Around, Found, Growing, Point, Window};
 use crate::Result;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -19,7 +19,9 @@ pub fn leave(found: &Found, figures: &Path, plots: &Path) -> Result<()> {
 }
 
 /// The plots of what was measured, by the names of their files.
-fn pictures(Found { machine: _, workers, growing, idle, reload }: &Found) -> Vec<(&'static str, Plot<'_>)> {
+fn pictures(
+    Found { machine: _, workers, growing, idle, reload, crowd }: &Found,
+) -> Vec<(&'static str, Plot<'_>)> {
     let costs = |points: &[Point]| points.iter().map(|point| (count(point.size), point.cost)).collect();
     let throughput = workers.iter().map(|point| (count(point.size), point.rate)).collect();
     let memory = idle.iter().map(|(connections, kib)| (count(*connections), kib / 1024.0)).collect();
@@ -58,25 +60,20 @@ fn pictures(Found { machine: _, workers, growing, idle, reload }: &Found) -> Vec
             },
         ),
     ];
-    all.extend(reload.as_ref().map(|reload| {
-        let plot = Plot {
-            title: "Latency around a reload",
-            x: "seconds",
-            y: "ms",
-            tenfold: false,
-            series: latencies(reload),
-            band: Some(reload.span),
-        };
-        ("reload", plot)
-    }));
+    let around = |name, title, around: &Around| {
+        let (series, band) = (latencies(around), Some(around.span));
+        (name, Plot { title, x: "seconds", y: "ms", tenfold: false, series, band })
+    };
+    all.extend(reload.as_ref().map(|it| around("reload", "Latency around a reload", it)));
+    all.extend(crowd.as_ref().map(|it| around("crowd", "Latency while many connect", it)));
     all.retain(|(_, plot)| plot.series.iter().any(|(_, points)| !points.is_empty()));
     all
 }
 
 /// The highest first, so that what is below it stays in sight.
-fn latencies(reload: &Reloaded) -> Vec<(&'static str, Vec<(f64, f64)>)> {
+fn latencies(around: &Around) -> Vec<(&'static str, Vec<(f64, f64)>)> {
     let line = |of: fn(&Window) -> u32| {
-        reload.windows.iter().map(|window| (window.until, milliseconds(of(window)))).collect()
+        around.windows.iter().map(|window| (window.until, milliseconds(of(window)))).collect()
     };
     vec![
         ("longest", line(|window| window.latency.most)),
@@ -86,10 +83,10 @@ fn latencies(reload: &Reloaded) -> Vec<(&'static str, Vec<(f64, f64)>)> {
 }
 
 /// The tables of docs/performance.md, of what was measured.
-pub fn tables(Found { machine, workers, growing, idle, reload }: &Found) -> String {
+pub fn tables(Found { machine, workers, growing, idle, reload, crowd }: &Found) -> String {
     let tables = [by_workers(workers), by_size(growing), by_connections(idle)];
-    let reload = reload.as_ref().map(around_reload);
-    let measured = tables.into_iter().filter(|table| table.lines().count() > 2).chain(reload);
+    let around = [reload, crowd].into_iter().flatten().map(by_phase);
+    let measured = tables.into_iter().filter(|table| table.lines().count() > 2).chain(around);
     std::iter::once(format!("{machine}.\n")).chain(measured).collect::<Vec<_>>().join("\n")
 }
 
@@ -127,17 +124,14 @@ fn by_connections(idle: &[(usize, f64)]) -> String {
     text
 }
 
-fn around_reload(reload: &Reloaded) -> String {
-    let (from, until) = reload.span;
+fn by_phase(around: &Around) -> String {
     let mut text = format!(
-        "A reload of {} resources took {:.0} ms at {} requests a second; {} requests failed.\n\n\
-         | reload | p50 ms | p99 ms | longest ms |\n|---|---|---|---|\n",
-        grouped(count(reload.resources)),
-        (until - from) * 1000.0,
-        grouped(reload.rate),
-        reload.errors
+        "{}, beside {} requests a second; {} failed.\n\n| when | p50 ms | p99 ms | longest ms |\n|---|---|---|---|\n",
+        around.what,
+        grouped(around.rate),
+        around.errors
     );
-    for (phase, latency) in reload.phases() {
+    for (phase, latency) in around.phases() {
         let [p50, p99, most] = [latency.p50, latency.p99, latency.most].map(milliseconds);
         let _ = writeln!(text, "| {phase} | {p50:.2} | {p99:.2} | {most:.2} |");
     }
@@ -146,8 +140,4 @@ fn around_reload(reload: &Reloaded) -> String {
 
 fn milliseconds(micros: u32) -> f64 {
     f64::from(micros) / 1000.0
-}
-
-fn count(number: usize) -> f64 {
-    f64::from(u32::try_from(number).unwrap_or(u32::MAX))
 }
