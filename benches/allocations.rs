@@ -36,7 +36,7 @@ static ALLOCATOR: Allocator<Jemalloc> = Allocator::new(Jemalloc);
 /// connection that is kept open. Two of the about 100 are the request's own until it is recorded (see `ours`), and
 /// the audit line is one. The others are the framework's two sessions, the heads that are read and copied (a map, its
 /// entries, their spellings), the fields for the upstream, and the buffers of body and connection.
-const MOST_PER_REQUEST: f64 = 110.0;
+const MOST_PER_REQUEST: f64 = 85.0;
 /// Requests before it is counted: the first ones fill caches.
 const WARMING_UP: u32 = 50;
 /// Requests that are counted. What goes on each second beside them counts too, and is little among so many.

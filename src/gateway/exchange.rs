@@ -16,6 +16,7 @@ use crate::access::{Reason, Timestamp};
 use crate::pages::DeviceView;
 use bytes::Bytes;
 use futures::FutureExt;
+use http::request::Parts;
 use http::{StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::ServerSession;
@@ -26,6 +27,9 @@ use std::time::Instant;
 
 /// A body must reach the least rate after this long, seconds.
 const RATE_GRACE: u64 = 10;
+
+/// Fields that a request gets on its way, as a rule.
+const MOST_ADDED: usize = 14;
 
 /// One request under way.
 pub struct Exchange {
@@ -157,10 +161,22 @@ impl Exchange {
     /// # Errors
     /// There was no permit, or a value cannot be written in a header.
     pub(super) fn dress(&mut self, head: &mut RequestHeader) -> Result<()> {
-        match &self.forward {
-            Some(forward) => forward.dress(head),
-            None => Err(self.fail(Reason::InternalError)),
-        }
+        let Some(forward) = &self.forward else { return Err(self.fail(Reason::InternalError)) };
+        forward.dress(head)?;
+        forward.aim(head)
+    }
+
+    /// The same, of a head that is nobody's yet.
+    ///
+    /// # Errors
+    /// There was no permit, or a value cannot be written in a header.
+    pub(super) fn dressed(&mut self, mut head: Parts) -> Result<RequestHeader> {
+        let Some(forward) = &self.forward else { return Err(self.fail(Reason::InternalError)) };
+        head.headers.reserve(MOST_ADDED);
+        forward.dress(&mut head)?;
+        let mut head = RequestHeader::from(head);
+        forward.aim(&mut head)?;
+        Ok(head)
     }
 
     /// A part of the request's body has arrived.

@@ -2,7 +2,8 @@
 //! upstream.
 
 use super::connection::Connection;
-use super::cors::{self, Fields};
+use super::cors;
+use super::headers::Fields;
 use super::memory::{Basis, PlaceKey, Standing};
 use super::rate::Key;
 use super::request::{Kind, Request, Who, clean};
@@ -15,11 +16,11 @@ use crate::policy::RateLimitBy;
 use crate::session::is_own_cookie;
 use crate::snapshot::Snapshot;
 use crate::telemetry::{Active, UpstreamMetrics};
+use http::header::InvalidHeaderValue;
 use http::{HeaderName, HeaderValue, header};
 use pingora::ErrorType::InternalError;
 use pingora::OrErr;
 use pingora::http::{RequestHeader, ResponseHeader};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -39,8 +40,8 @@ pub struct Forward {
     counters: Arc<UpstreamMetrics>,
     standing: Arc<Standing>,
     id: Uuid,
-    client: IpAddr,
-    cors: Fields,
+    client: HeaderValue,
+    cors: cors::Fields,
     purpose: Purpose,
     turn: Option<Turn>,
     tries: usize,
@@ -130,7 +131,7 @@ impl Forward {
             },
             cors: cors::fields(resource, asked.request),
             id: asked.id,
-            client: asked.connection.client.ip(),
+            client: memory.forwarded_for(asked.connection.client.ip()).ok_or(Reason::InternalError)?,
             upstream,
             standing,
             turn: None,
@@ -161,34 +162,52 @@ impl Forward {
         self.upstream.config.http2
     }
 
-    /// Makes the request as the upstream gets it.
+    /// Takes out what only tiergate may say, and says it.
     ///
     /// # Errors
     /// A value that cannot be written in a header.
-    pub fn dress(&self, head: &mut RequestHeader) -> pingora::Result<()> {
+    pub fn dress(&self, head: &mut impl Fields) -> pingora::Result<()> {
         clean(head, is_own_cookie)?;
         if matches!(self.request.who, Who::Bearer(_)) {
             // The credential was tiergate's, so the upstream does not see it.
-            head.remove_header(&header::AUTHORIZATION);
+            head.take_out(&header::AUTHORIZATION);
         }
         for (name, value) in &self.standing.fields {
-            head.insert_header(name.clone(), value.clone())?;
+            head.put(name.clone(), value.clone())?;
         }
-        head.insert_header(X_TIERGATE_ASSERTION, self.standing.assertion.value.clone())?;
-        head.insert_header(X_REQUEST_ID, request_id_value(self.id).or_err(InternalError, "an id")?)?;
-        head.insert_header(X_FORWARDED_FOR, self.client.to_string())?;
-        head.insert_header(X_FORWARDED_PROTO, HeaderValue::from_static("https"))?;
-        head.insert_header(X_FORWARDED_HOST, self.request.authority())?;
-        head.insert_header(TRACEPARENT, traceparent(self.id))?;
+        head.put(X_TIERGATE_ASSERTION, self.standing.assertion.value.clone())?;
+        head.put(X_REQUEST_ID, request_id_value(self.id).or_err(InternalError, "an id")?)?;
+        head.put(X_FORWARDED_FOR, self.client.clone())?;
+        head.put(X_FORWARDED_PROTO, HeaderValue::from_static("https"))?;
+        let asked = self.request.authority();
+        let host = head.all().get(header::HOST).filter(|host| *host == asked).cloned();
+        let asked = match host {
+            Some(same) => same,
+            None => HeaderValue::from_str(asked).or_err(InternalError, "a host")?,
+        };
+        let host = match self.upstream.config.host.as_deref() {
+            Some(host) => HeaderValue::from_str(host).or_err(InternalError, "a host")?,
+            None => asked.clone(),
+        };
+        head.put(X_FORWARDED_HOST, asked)?;
+        head.put(TRACEPARENT, traceparent(self.id).or_err(InternalError, "a trace")?)?;
         for (name, template) in &self.standing.templates {
-            head.insert_header(name.clone(), identity::with_request_id(template, self.id))?;
+            let value = identity::with_request_id(template, self.id);
+            head.put(name.clone(), HeaderValue::try_from(value).or_err(InternalError, "a header")?)?;
         }
-        // What was decided on, byte for byte.
+        if head.all().get(header::HOST) != Some(&host) {
+            head.put(header::HOST, host)?;
+        }
+        Ok(())
+    }
+
+    /// Has the request ask for what was decided on, byte for byte.
+    ///
+    /// # Errors
+    /// The framework does not take it.
+    pub fn aim(&self, head: &mut RequestHeader) -> pingora::Result<()> {
         if head.raw_path() != self.request.path_and_query().as_bytes() {
             head.set_raw_path(self.request.path_and_query().as_bytes())?;
-        }
-        if head.headers.get(header::HOST).is_none_or(|host| host != self.host()) {
-            head.insert_header(header::HOST, self.host())?;
         }
         Ok(())
     }
@@ -291,9 +310,18 @@ fn drop_own_cookies(head: &mut ResponseHeader) -> pingora::Result<()> {
 /// A trace of its own for each request (W3C Trace Context §3.2), not sampled: a client's is not trusted.
 /// Its id is that of the request, so that what an upstream's trace shows leads to the audit log; the
 /// parent's is the random half of it, which is never zero.
-fn traceparent(request: Uuid) -> String {
-    let (_, parent) = request.as_u64_pair();
-    format!("00-{}-{parent:016x}-00", request.simple())
+fn traceparent(request: Uuid) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut text = *b"00-................................-................-00";
+    let mut digits = Uuid::encode_buffer();
+    let digits = request.simple().encode_lower(&mut digits).as_bytes();
+    let parent = digits.get(16..).unwrap_or_default();
+    for (to, from) in text.iter_mut().skip(3).zip(digits) {
+        *to = *from;
+    }
+    for (to, from) in text.iter_mut().skip(36).zip(parent) {
+        *to = *from;
+    }
+    HeaderValue::from_bytes(&text)
 }
 
 #[cfg(test)]
@@ -313,8 +341,9 @@ mod tests {
 
     #[test]
     fn every_request_has_a_trace_of_its_own() {
-        let trace = traceparent(Uuid::now_v7());
-        assert_eq!(trace.len(), 55);
-        assert_ne!(trace, traceparent(Uuid::now_v7()));
+        let request = Uuid::try_parse("019ac5d2-7d6e-7a3b-8c4d-5e6f708192a3").unwrap();
+        let trace = traceparent(request).unwrap();
+        assert_eq!(trace, "00-019ac5d27d6e7a3b8c4d5e6f708192a3-8c4d5e6f708192a3-00");
+        assert_ne!(trace, traceparent(Uuid::now_v7()).unwrap());
     }
 }

@@ -3,6 +3,55 @@
 //! Invariant: no field that could be taken for one of tiergate's own, for a forwarding header or for
 //! a framing header in another spelling reaches an upstream from a client.
 
+use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
+use pingora::Result;
+use pingora::http::RequestHeader;
+
+/// The fields of a request that is made ready for its upstream. The framework's own head reads each name anew
+/// when it is put in, so what does not need the client's spelling is made ready before it becomes one.
+pub trait Fields {
+    /// All of them.
+    fn all(&self) -> &HeaderMap;
+
+    /// Puts one in, in place of those of its name.
+    ///
+    /// # Errors
+    /// The framework refuses it.
+    fn put(&mut self, name: HeaderName, value: HeaderValue) -> Result<()>;
+
+    /// Takes those of a name out.
+    fn take_out(&mut self, name: &HeaderName);
+}
+
+impl Fields for RequestHeader {
+    fn all(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    fn put(&mut self, name: HeaderName, value: HeaderValue) -> Result<()> {
+        self.insert_header(name, value)
+    }
+
+    fn take_out(&mut self, name: &HeaderName) {
+        self.remove_header(name);
+    }
+}
+
+impl Fields for Parts {
+    fn all(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    fn put(&mut self, name: HeaderName, value: HeaderValue) -> Result<()> {
+        self.headers.insert(name, value);
+        Ok(())
+    }
+
+    fn take_out(&mut self, name: &HeaderName) {
+        self.headers.remove(name);
+    }
+}
+
 /// Names as an upstream may read them: lower case, every byte that is no letter or digit a `-`.
 /// A name that equals one of these after that folding never passes. Sorted.
 const RESERVED: &[&str] = &[

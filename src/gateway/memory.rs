@@ -12,7 +12,8 @@ use crate::session::{CookieMemory, Groups, Person};
 use crate::snapshot::Snapshot;
 use crate::telemetry::{Metrics, ResourceMetrics};
 use http::{HeaderName, HeaderValue};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// What one connection remembers: of each kind the last.
 #[derive(Default)]
@@ -21,6 +22,7 @@ pub struct Memory {
     pub cookie: CookieMemory,
     counters: Mutex<Option<(PlaceKey, Arc<ResourceMetrics>)>>,
     standing: Mutex<Option<Arc<Standing>>>,
+    forwarded_for: OnceLock<Option<HeaderValue>>,
 }
 
 /// A place of one snapshot.
@@ -80,6 +82,11 @@ pub(super) struct Standing {
 }
 
 impl Memory {
+    /// The address of the client, as upstreams are told it; `None` would be an address that is no text.
+    pub(super) fn forwarded_for(&self, client: IpAddr) -> Option<HeaderValue> {
+        self.forwarded_for.get_or_init(|| HeaderValue::try_from(client.to_string()).ok()).clone()
+    }
+
     /// The counters of a place.
     #[must_use]
     pub fn counters(&self, metrics: &Metrics, snapshot: &Snapshot, place: Place<'_>) -> Arc<ResourceMetrics> {

@@ -47,7 +47,7 @@ pub(super) fn is_plain(head: &RequestHeader) -> bool {
     };
     is_plain_method(head.method.as_str())
         && head.version != Version::HTTP_10
-        && !NOT_PLAIN.iter().any(|name| headers.contains_key(*name))
+        && headers.keys().all(|name| is_plain_field(name.as_str().as_bytes()))
         && headers.get_all(CONNECTION).iter().all(connection)
         && headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0")
 }
@@ -159,11 +159,11 @@ async fn exchange_with(
     upstream.write_timeout = way.peer.options.write_timeout;
     // Without the spelling of the client's names, which nothing but a look at the bytes tells apart: keeping it
     // costs as much as everything else about these fields.
-    let mut head = RequestHeader::from(session.req_header().as_owned_parts());
-    head.set_version(Version::HTTP_11);
-    head.remove_header(&CONNECTION);
-    head.remove_header(&TE);
-    exchange.dress(&mut head)?;
+    let mut head = session.req_header().as_owned_parts();
+    head.version = Version::HTTP_11;
+    head.headers.remove(CONNECTION);
+    head.headers.remove(TE);
+    let head = exchange.dressed(head)?;
     let bodyless = head.method == Method::HEAD;
     upstream.write_request_header(Box::new(head)).await.map_err(Error::into_up)?;
     let mut answer = next_head(&mut upstream, session).await?;

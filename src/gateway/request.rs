@@ -7,7 +7,9 @@ use crate::session::{LiveSession, Person, SessionId};
 use crate::text::canonical::{self, Authority, Target};
 use crate::text::method;
 use crate::text::part::Part;
-use http::{HeaderMap, HeaderName, Method, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use pingora::ErrorType::InternalError;
+use pingora::OrErr;
 use pingora::http::RequestHeader;
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -345,19 +347,22 @@ impl Request {
 }
 
 /// Removes what must not reach an upstream, and joins the cookies that are not tiergate's own.
-pub fn clean(head: &mut RequestHeader, is_own_cookie: impl Fn(&str) -> bool) -> Result<(), pingora::BError> {
+///
+/// # Errors
+/// What is left of the cookies cannot be written in a header.
+pub fn clean(head: &mut impl headers::Fields, is_own_cookie: impl Fn(&str) -> bool) -> pingora::Result<()> {
     let reserved: Vec<_> =
-        head.headers.keys().filter(|name| headers::is_reserved(name.as_str())).cloned().collect();
+        head.all().keys().filter(|name| headers::is_reserved(name.as_str())).cloned().collect();
     for name in reserved {
-        head.remove_header(&name);
+        head.take_out(&name);
     }
-    head.remove_header(&header::EXPECT);
-    if must_rewrite_cookies(&head.headers, &is_own_cookie) {
-        let joined = cookies(&head.headers).filter(|pair| !is_own_cookie(name_of(pair))).collect::<Vec<_>>();
+    head.take_out(&header::EXPECT);
+    if must_rewrite_cookies(head.all(), &is_own_cookie) {
+        let joined = cookies(head.all()).filter(|pair| !is_own_cookie(name_of(pair))).collect::<Vec<_>>();
         let joined = joined.join("; ");
-        head.remove_header(&header::COOKIE);
+        head.take_out(&header::COOKIE);
         if !joined.is_empty() {
-            head.insert_header(header::COOKIE, joined)?;
+            head.put(header::COOKIE, HeaderValue::try_from(joined).or_err(InternalError, "a cookie")?)?;
         }
     }
     Ok(())

@@ -258,7 +258,10 @@ pub fn plain_problem(reason: Reason, status: u16, code: &str) -> String {
 /// # Errors
 /// Never: it is made of digits and dashes.
 pub fn request_id_value(id: Uuid) -> Result<HeaderValue, InvalidHeaderValue> {
-    HeaderValue::from_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+    let mut value = HeaderValue::from_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer()))?;
+    // It never comes again, so HTTP/2 need not remember it (RFC 7541 §6.2.3).
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// Sends an answer of ours. The request's body was read, or the connection closes behind it.
