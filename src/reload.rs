@@ -1,5 +1,6 @@
 //! Reloading: from changed files to a new snapshot, or to the last good one and a diagnostic.
 
+mod beside;
 mod guard;
 
 use crate::access::Timestamp;
@@ -12,6 +13,7 @@ use crate::gateway::tls::Resumption;
 use crate::snapshot::{Fingerprint, LoadError, Loaded, Shared, Snapshot, load};
 use crate::telemetry::{Decided, Metrics};
 use crate::text::date;
+use beside::beside;
 use futures::future::BoxFuture;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -91,7 +93,7 @@ impl Reloader {
         };
         let held = forced.is_none();
         // Reading, parsing, resolving names and deciding for every session must not hold up requests.
-        let loaded = tokio::task::spawn_blocking(move || {
+        let loaded = beside(move || {
             let loaded = load(&path, Some(&previous), &resumption, now)?;
             let forbidden =
                 if held { guard::forbids(&previous, &loaded.snapshot, sessions.iter(), now) } else { None };
@@ -109,18 +111,17 @@ impl Reloader {
                     tell_all(&reloader.audit, "inventory_loaded", &changes, &By::default());
                     generation
                 };
-                match tokio::task::spawn_blocking(replace).await {
+                match beside(replace).await {
                     Ok(generation) => {
                         self.know(looked);
                         tokio::spawn(async move {
                             tokio::time::sleep(OLD_KEPT).await;
-                            tokio::task::spawn_blocking(move || drop(replaced));
+                            // Without a thread for it, it is dropped here.
+                            let _ = beside(move || drop(replaced)).await;
                         });
                         Ok(generation)
                     }
-                    Err(panicked) => {
-                        Err(self.refuse(format!("the reload failed: {panicked}"), forced.as_ref()))
-                    }
+                    Err(broken) => Err(self.refuse(format!("the reload failed: {broken}"), forced.as_ref())),
                 }
             }
             Ok(Ok((Loaded { snapshot, warnings: _, devices: _ }, Some(shut_out)))) => {
@@ -131,7 +132,7 @@ impl Reloader {
                 self.watch_also(config);
                 Err(self.refuse(findings, forced.as_ref()))
             }
-            Err(panicked) => Err(self.refuse(format!("the reload failed: {panicked}"), forced.as_ref())),
+            Err(broken) => Err(self.refuse(format!("the reload failed: {broken}"), forced.as_ref())),
         }
     }
 
