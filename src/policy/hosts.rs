@@ -17,6 +17,14 @@ pub(super) struct HostsSeen {
 }
 
 impl HostsSeen {
+    /// With room for about so many exact hosts.
+    pub fn for_about(count: usize) -> Self {
+        let mut seen = Self::default();
+        seen.hosts.exact.reserve(count);
+        seen.places.reserve(count);
+        seen
+    }
+
     /// The resources by host.
     pub fn into_hosts(self) -> Hosts {
         self.hosts

@@ -39,6 +39,12 @@ impl Names {
         Self { kind, defined: Vec::new(), index: HashMap::new() }
     }
 
+    /// Makes room for so many more.
+    pub fn make_room(&mut self, count: usize) {
+        self.defined.reserve(count);
+        self.index.reserve(count);
+    }
+
     pub fn len(&self) -> usize {
         self.defined.len()
     }

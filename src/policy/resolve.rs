@@ -190,7 +190,8 @@ impl<'a> Resolver<'a> {
                 authentication.push((file, auth));
             }
             if let Some(list) = self.list(file, list, "resources") {
-                resources.extend(list.into_iter().map(|resource| (file, resource)));
+                // As they are: there may be so many that moving them is most of the work.
+                resources.push((file, list));
             }
             let assertions = self.list(file, assertions, "assertions").unwrap_or_default();
             promised.extend(assertions.into_iter().map(|assertion| (file, assertion)));

@@ -13,15 +13,19 @@ impl Resolver<'_> {
     /// All resources, by host, and the upstreams that they name.
     pub fn all_resources(
         &mut self,
-        list: Vec<(usize, At<raw::Resource>)>,
+        files: Vec<(usize, Vec<At<raw::Resource>>)>,
         definitions: &Definitions,
     ) -> (Vec<Resource>, Hosts, Vec<String>) {
-        let mut seen = HostsSeen::default();
+        let count = files.iter().map(|(_, list)| list.len()).sum();
+        let mut seen = HostsSeen::for_about(count);
+        self.resources.make_room(count);
         let mut upstreams = Vec::new();
-        let mut resources = Vec::with_capacity(list.len());
-        for (file, raw) in list {
-            let index = resources.len();
-            resources.push(self.resource(file, index, raw, definitions, &mut seen, &mut upstreams));
+        let mut resources = Vec::with_capacity(count);
+        for (file, list) in files {
+            for raw in list {
+                let index = resources.len();
+                resources.push(self.resource(file, index, raw, definitions, &mut seen, &mut upstreams));
+            }
         }
         self.current = None;
         self.also_covered(&resources, &seen);
