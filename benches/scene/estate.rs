@@ -96,9 +96,9 @@ impl Estate {
         let evidence = device.map(|file| {
             let path = self.files.pki.folder.join(file).with_extension("pem");
             let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).unwrap().collect();
-            Arc::new(Evidence::parse(&chain.unwrap()).unwrap())
+            Evidence::parse(&chain.unwrap()).unwrap()
         });
-        let key = evidence.as_deref().map(Evidence::key_digest);
+        let key = evidence.as_ref().map(Evidence::key_digest);
         let cookie = SessionCookie { session: session.id, device: key, issued: now };
         let connection = Connection {
             client: (Ipv4Addr::LOCALHOST, 50_000).into(),

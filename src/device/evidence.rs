@@ -24,13 +24,45 @@ const MAX_OF_ONE_NAME: usize = 3;
 /// came to for as long as neither the trust store nor any date can have changed it.
 #[derive(Debug)]
 pub struct Evidence {
+    chain: Arc<Chain>,
+    verdict: ArcSwapOption<Verdict>,
+    record: ArcSwapOption<KnownRecord>,
+}
+
+/// What was presented, parsed.
+#[derive(Debug)]
+struct Chain {
     leaf: Leaf,
     certificate: CertificateDer<'static>,
     intermediates: Vec<CertificateDer<'static>>,
     /// Why the chain counts as none whatever it leads to, where it does.
     refused: Option<Reason>,
-    verdict: ArcSwapOption<Verdict>,
-    record: ArcSwapOption<KnownRecord>,
+}
+
+/// What outlives a connection: the chain, and what verifying it came to where no responder had a say. One that
+/// had would be asked about the device for as long as this is kept, with nobody there to know.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    chain: Arc<Chain>,
+    verdict: Option<Arc<Verdict>>,
+}
+
+impl Kept {
+    /// Whether both are of one chain and of one verification.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let same = match (&self.verdict, &other.verdict) {
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        same && Arc::ptr_eq(&self.chain, &other.chain)
+    }
+}
+
+impl From<Kept> for Evidence {
+    fn from(Kept { chain, verdict }: Kept) -> Self {
+        Self { chain, verdict: ArcSwapOption::new(verdict), record: ArcSwapOption::empty() }
+    }
 }
 
 /// What the inventory knew of the device, and when that was.
@@ -81,20 +113,21 @@ impl Evidence {
                 kept.push(intermediate.clone().into_owned());
             }
         }
-        Ok(Self {
-            leaf,
-            certificate: certificate.clone().into_owned(),
-            intermediates: kept,
-            refused,
-            verdict: ArcSwapOption::empty(),
-            record: ArcSwapOption::empty(),
-        })
+        let certificate = certificate.clone().into_owned();
+        let chain = Arc::new(Chain { leaf, certificate, intermediates: kept, refused });
+        Ok(Kept { chain, verdict: None }.into())
+    }
+
+    /// What another connection with the same chain may begin with.
+    pub(super) fn kept(&self) -> Kept {
+        let verdict = self.verdict.load_full().filter(|verdict| verdict.watches.is_empty());
+        Kept { chain: Arc::clone(&self.chain), verdict }
     }
 
     /// SHA-256 of the leaf's `SubjectPublicKeyInfo`: what cookies are bound to.
     #[must_use]
     pub fn key_digest(&self) -> [u8; 32] {
-        self.leaf.key_digest
+        self.chain.leaf.key_digest
     }
 
     /// What the inventory knows of the device that this certificate names: looked up when anything in the
@@ -135,10 +168,10 @@ impl Evidence {
 
     fn verify(&self, trust: &TrustStore, now: Timestamp, watches: &mut Vec<Watch>) -> (Judgement, Window) {
         // What no moment changes.
-        if let Some(reason) = self.refused {
+        if let Some(reason) = self.chain.refused {
             return (Judgement::refused(reason), Window::ALWAYS);
         }
-        let leaf = match EndEntityCert::try_from(&self.certificate) {
+        let leaf = match EndEntityCert::try_from(&self.chain.certificate) {
             Ok(leaf) => leaf,
             Err(Error::UnsupportedCriticalExtension) => {
                 return (Judgement::refused(Reason::DeviceCriticalExtension), Window::ALWAYS);
@@ -158,10 +191,11 @@ impl Evidence {
     ) -> Option<(Judgement, Window)> {
         let mut refused = None;
         for domain in &trust.domains {
-            match domain.issuers.verify(leaf, &self.intermediates, self.leaf.validity, now) {
+            match domain.issuers.verify(leaf, &self.chain.intermediates, self.chain.leaf.validity, now) {
                 Outcome::Verified(path) => {
-                    let id = self.leaf.workload.as_ref().filter(|id| id.trust_domain() == &*domain.name);
-                    if let Some(id) = id.filter(|_| self.leaf.fault.is_none()) {
+                    let id =
+                        self.chain.leaf.workload.as_ref().filter(|id| id.trust_domain() == &*domain.name);
+                    if let Some(id) = id.filter(|_| self.chain.leaf.fault.is_none()) {
                         let judgement = Judgement {
                             kind: Presented::Workload,
                             id: Some(id.as_str().into()),
@@ -170,7 +204,7 @@ impl Evidence {
                         };
                         return Some((judgement, path.window));
                     }
-                    let reason = self.leaf.fault.unwrap_or(Reason::DeviceUnfit);
+                    let reason = self.chain.leaf.fault.unwrap_or(Reason::DeviceUnfit);
                     refused = Some((reason, Arc::clone(&domain.name)));
                 }
                 Outcome::Outdated(_) => {
@@ -197,7 +231,7 @@ impl Evidence {
         let mut outdated: Option<Judgement> = None;
         let mut refused = Reason::DeviceUntrusted;
         for authority in &trust.authorities {
-            match authority.issuers.verify(leaf, &self.intermediates, self.leaf.validity, now) {
+            match authority.issuers.verify(leaf, &self.chain.intermediates, self.chain.leaf.validity, now) {
                 Outcome::Verified(path) => {
                     let mut ask = || {
                         let (revocation, watch) = self.ask(trust, authority, &path, now)?;
@@ -247,14 +281,14 @@ impl Evidence {
             let judgement = Judgement { kind, id, authority, ..Judgement::refused(reason) };
             Issued { judgement, revocation: path.revocation, unchanged: Window::ALWAYS }
         };
-        if let Some(fault) = self.leaf.fault {
+        if let Some(fault) = self.chain.leaf.fault {
             return refused(None, fault);
         }
-        let Ok(id) = self.leaf.names.pick(&authority.identity, path.constrained) else {
+        let Ok(id) = self.chain.leaf.names.pick(&authority.identity, path.constrained) else {
             return refused(None, Reason::DeviceUnnamed);
         };
         let id = Some(Arc::from(id));
-        if let Some(unmet) = authority.demands.unmet(&self.leaf, &self.certificate) {
+        if let Some(unmet) = authority.demands.unmet(&self.chain.leaf, &self.chain.certificate) {
             return refused(id, unmet);
         }
         let answer = ask().unwrap_or(Revocation::Unchecked);
@@ -284,7 +318,7 @@ impl Evidence {
     ) -> Option<(Revocation, Option<Watch>)> {
         let ocsp = authority.ocsp.as_ref()?;
         let unknown = (Revocation::Stale(Window::ALWAYS), None);
-        let Ok(parsed) = certificate::parse(&self.certificate) else { return Some(unknown) };
+        let Ok(parsed) = certificate::parse(&self.chain.certificate) else { return Some(unknown) };
         // Whom the certificate names is believed only now that the path was verified.
         let Some(url) = ocsp.url.as_deref().or_else(|| certificate::responder(&parsed)) else {
             return Some(unknown);
@@ -299,12 +333,16 @@ impl Evidence {
 
     /// Whose dates do not hold, the leaf's or those of an authority that issued it.
     fn outdated_reason(&self, now: Timestamp) -> Reason {
-        if self.leaf.validity.contains(now) { Reason::DeviceAuthorityExpired } else { Reason::DeviceExpired }
+        if self.chain.leaf.validity.contains(now) {
+            Reason::DeviceAuthorityExpired
+        } else {
+            Reason::DeviceExpired
+        }
     }
 
     /// A leaf that is over stays so; anything else could be different in a second.
     fn outdated_window(&self, now: Timestamp) -> Window {
-        let over = Window { from: self.leaf.validity.until.saturating_add(1), until: Timestamp::MAX };
+        let over = Window { from: self.chain.leaf.validity.until.saturating_add(1), until: Timestamp::MAX };
         if over.contains(now) { over } else { Window::at(now) }
     }
 }

@@ -3,10 +3,11 @@
 //!
 //! INVARIANT: nothing in here is trust. [`Evidence::judge`] asks the trust store of now, its lists and the clock
 //! on every request, whoever parsed the chain. That the peer holds the key is proved by its handshake.
-//! INVARIANT: only what an authority of some load issued gets in, so that strangers cannot fill it.
+//! INVARIANT: only what an authority of some load issued gets in, so that strangers cannot fill it, and no more of
+//! it than has its bound in number and in bytes.
 
 use super::certificate::EvidenceError;
-use super::evidence::Evidence;
+use super::evidence::{Evidence, Kept};
 use super::judgement::{Judgement, Presented};
 use super::trust_store::TrustStore;
 use crate::access::{DeviceTrust, Timestamp};
@@ -14,15 +15,18 @@ use aws_lc_rs::digest::{Context, SHA256};
 use lru::LruCache;
 use rustls::pki_types::CertificateDer;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// So many chains are kept, those that came last: about 3 KiB each.
 const MOST: NonZeroUsize = NonZeroUsize::MIN.saturating_add(8191);
+/// A longer chain is not kept, bytes: whoever has a certificate may put others of their own behind it.
+const MOST_BYTES: usize = 8 * 1024;
 
 type Digest = [u8; 32];
 
 /// What is kept. One value a process.
-pub struct KnownChains(Mutex<LruCache<Digest, Arc<Evidence>>>);
+#[derive(Debug)]
+pub struct KnownChains(Mutex<LruCache<Digest, Kept>>);
 
 impl Default for KnownChains {
     fn default() -> Self {
@@ -46,44 +50,33 @@ impl KnownChains {
         chain: &[CertificateDer<'_>],
         trust: &TrustStore,
         now: Timestamp,
-    ) -> Result<(Arc<Evidence>, Judgement), EvidenceError> {
-        let Some(digest) = digest(chain.iter()) else {
-            let evidence = Evidence::parse(chain)?;
-            let judgement = evidence.judge(trust, now);
-            return Ok((Arc::new(evidence), judgement));
-        };
-        let known = self.lock().get(&digest).cloned();
-        if let Some(evidence) = known {
-            let judgement = evidence.judge(trust, now);
-            return Ok((evidence, judgement));
-        }
-        let evidence = Arc::new(Evidence::parse(chain)?);
+    ) -> Result<(Evidence, Judgement), EvidenceError> {
+        let digest = digest(chain.iter());
+        let known = digest.and_then(|digest| self.lock().get(&digest).cloned());
+        let evidence = known.clone().map_or_else(|| Evidence::parse(chain), |known| Ok(known.into()))?;
         let judgement = evidence.judge(trust, now);
-        if judgement.trust > DeviceTrust::None || judgement.kind == Presented::Workload {
-            self.lock().put(digest, Arc::clone(&evidence));
+        let trusted = judgement.trust > DeviceTrust::None || judgement.kind == Presented::Workload;
+        let kept = evidence.kept();
+        if let Some(digest) = digest
+            && known.map_or(trusted, |known| !known.is_same(&kept))
+        {
+            self.lock().put(digest, kept);
         }
         Ok((evidence, judgement))
     }
 
-    fn lock(&self) -> MutexGuard<'_, LruCache<Digest, Arc<Evidence>>> {
+    fn lock(&self) -> MutexGuard<'_, LruCache<Digest, Kept>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl std::fmt::Debug for KnownChains {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KnownChains").field("known", &self.lock().len()).finish()
-    }
-}
-
-/// The digest of the certificates and of where each of them ends; `None` for a chain that is too long to be
-/// trusted.
+/// The digest of the certificates and of where each of them ends; `None` for a chain that is not kept.
 fn digest<'c>(chain: impl Iterator<Item = &'c CertificateDer<'c>>) -> Option<Digest> {
     let mut context = Context::new(&SHA256);
-    for (before, certificate) in chain.enumerate() {
-        if before == super::certificate::MAX_CHAIN
-            || certificate.len() > super::certificate::MAX_CERTIFICATE_BYTES
-        {
+    let mut bytes = 0_usize;
+    for certificate in chain {
+        bytes = bytes.saturating_add(certificate.len());
+        if bytes > MOST_BYTES {
             return None;
         }
         context.update(&certificate.len().to_be_bytes());

@@ -35,7 +35,7 @@ pub struct Connection {
     /// The certificate that it was shown.
     pub served: Arc<Served>,
     /// The client certificate, where one was presented.
-    pub evidence: Option<Arc<Evidence>>,
+    pub evidence: Option<Evidence>,
     /// HTTP/2 was agreed on.
     pub http2: bool,
     /// A chunked body broke its framing: nothing more is read from this connection.

@@ -18,7 +18,7 @@ pub use crate::login::{KnownUser, known};
 #[must_use]
 pub fn judge(connection: &Connection, snapshot: &Snapshot, now: Timestamp) -> Judgement {
     let Snapshot { trust, inventory, config, .. } = snapshot;
-    connection.evidence.as_deref().map_or_else(Judgement::nothing, |evidence| {
+    connection.evidence.as_ref().map_or_else(Judgement::nothing, |evidence| {
         device::judge(evidence, trust, inventory, &config.evidence.inventory, now)
     })
 }
@@ -41,7 +41,7 @@ pub fn find(
     {
         return Who::Service(Arc::clone(id));
     }
-    let key = connection.evidence.as_deref().map(Evidence::key_digest);
+    let key = connection.evidence.as_ref().map(Evidence::key_digest);
     match login.held(host, Cookies::read(headers), key.as_ref(), &connection.memory.cookie) {
         Held::Live(session) => Who::Session(session),
         Held::OtherDevice(session) if login_host => Who::Session(session),

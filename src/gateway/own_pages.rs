@@ -123,7 +123,7 @@ impl Visit<'_> {
             host: self.request.host().to_owned(),
             authority: self.request.authority().to_owned(),
             client: self.connection.client.ip(),
-            device_key: self.connection.evidence.as_deref().map(Evidence::key_digest),
+            device_key: self.connection.evidence.as_ref().map(Evidence::key_digest),
             now: self.now,
             request_id: self.request_id,
             snapshot: Arc::clone(self.snapshot),

@@ -9,7 +9,7 @@ use crate::config::Ocsp;
 use crate::device::crl::Revocation;
 use crate::device::tests::say;
 use crate::device::zoo::{DAY, Estate, Made, NOW, tlv};
-use crate::device::{Evidence, TrustStore};
+use crate::device::{Evidence, KnownChains, TrustStore};
 use aws_lc_rs::digest::SHA256;
 use rcgen::{ExtendedKeyUsagePurpose, KeyUsagePurpose};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -227,6 +227,26 @@ fn what_a_responder_says_counts_from_the_moment_it_is_known_and_until_it_is_old(
         let another = Evidence::parse(&chain).unwrap();
         assert_eq!(say(&another.judge(&trust, NOW + 9 * DAY)), good, "known of every connection");
     }
+}
+
+#[test]
+fn nobody_asks_about_a_device_that_left_though_its_chain_is_recognised() {
+    let root = Made::root("corporate", |_| {});
+    let chain = [root.leaf("laptop", |_| {}).der];
+    let trust = estate(&root, DeviceTrust::Issued, false, &[]);
+    let known = KnownChains::default();
+    let connect = || known.evidence(&chain, &trust, NOW).unwrap();
+    let (first, _) = connect();
+    assert_eq!(answer(&trust, &Reply::default(), &root, NOW), (1, false));
+    let (second, judgement) = connect();
+    assert_eq!(say(&judgement), "issued laptop corporate");
+    assert!(known.knows(chain.iter()));
+    drop(first);
+    assert_eq!(trust.answers().age(NOW), Some(60), "a connection relies on the answer");
+    drop(second);
+    assert_eq!(trust.answers().age(NOW), None, "and then none does");
+    let (_, judgement) = connect();
+    assert_eq!(say(&judgement), "issued laptop corporate");
 }
 
 #[test]

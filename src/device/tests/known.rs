@@ -1,13 +1,8 @@
 //! Chains that are recognised are judged like those that are not.
 
 use super::*;
-use std::sync::Arc;
 
-fn judged(
-    known: &KnownChains,
-    chain: &[CertificateDer<'static>],
-    trust: &TrustStore,
-) -> (Arc<Evidence>, String) {
+fn judged(known: &KnownChains, chain: &[CertificateDer<'static>], trust: &TrustStore) -> (Evidence, String) {
     let (evidence, judgement) = known.evidence(chain, trust, NOW).unwrap();
     (evidence, say(&judgement))
 }
@@ -25,12 +20,15 @@ fn a_device_that_comes_again_is_recognised_and_judged_anew() {
     assert_eq!(said, "issued laptop corporate");
     let (second, said) = judged(&known, &chain, &nobody);
     assert_eq!(said, "issued laptop corporate");
-    assert!(Arc::ptr_eq(&first, &second) && known.knows(chain.iter()));
+    assert!(first.kept().is_same(&second.kept()), "nothing was parsed or verified again");
+    assert!(known.knows(chain.iter()));
 
     let revoked = estate(&root.crl(&[7], |_| {})).load(2).unwrap();
     let (third, said) = judged(&known, &chain, &revoked);
-    assert!(Arc::ptr_eq(&first, &third), "it is recognised all the same");
+    assert!(!first.kept().is_same(&third.kept()), "by new lists it is verified anew");
     assert_eq!(said, "none device_revoked laptop corporate");
+    let (fourth, said) = judged(&known, &chain, &revoked);
+    assert!(third.kept().is_same(&fourth.kept()) && said.starts_with("none device_revoked"), "and once");
     let stranger = Made::root("corporate", |_| {});
     let replaced =
         Estate::new().authority("corporate", DeviceTrust::Issued, &[&stranger], &[]).load(3).unwrap();
@@ -55,6 +53,13 @@ fn only_what_was_trusted_is_kept_and_only_for_these_very_bytes() {
         let said = judged(&known, &chain, &trust).1;
         assert!(said.starts_with("nothing") && !known.knows(chain.iter()), "{what}: {said}");
     }
+    let large = |n: u8| {
+        let name = String::from_utf8(vec![b'a' + n; 3000]).unwrap();
+        stranger.intermediate(&name, |_| {}).der
+    };
+    let padded = [whole.as_slice(), &[large(0), large(1), large(2)]].concat();
+    assert_eq!(judged(&known, &padded, &trust).1, "issued laptop corporate");
+    assert!(!known.knows(padded.iter()), "what somebody put behind their chain has no room");
     assert_eq!(judged(&known, &whole, &trust).1, "issued laptop corporate");
     assert!(known.knows(whole.iter()) && !known.knows(std::iter::once(&leaf)));
     let glued = [CertificateDer::from([leaf.as_ref(), between.der.as_ref()].concat())];
