@@ -35,7 +35,7 @@ pub struct Snapshot {
     /// What is allowed.
     pub policy: Arc<Policy>,
     /// Its files as they were read, and those of the policy in shadow, for the next load.
-    pub parsed: Arc<ParsedPolicies>,
+    pub parsed: ParsedPolicies,
     /// The policy that is rehearsed beside it.
     pub shadow: Option<Arc<Shadow>>,
     /// Who signs people in.
@@ -59,7 +59,7 @@ pub struct Snapshot {
 }
 
 /// The files of policies in their form.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ParsedPolicies {
     /// Of the policy that decides.
     pub running: Parsed,

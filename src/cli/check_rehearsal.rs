@@ -26,7 +26,7 @@ pub(super) fn check(
     // A policy with mistakes has no groups that one could be sure of.
     if config.reload_guard.is_some()
         && let (Some(policy), _) =
-            policy::open(&report.sources, Some(known), &policy::Parsed::default()).close(&report.sources)
+            policy::open(&report.sources, Some(known), policy::Parsed::default()).close(&report.sources)
     {
         let groups: Vec<&str> = policy.groups().iter().map(|group| group.name.as_str()).collect();
         report.findings.extend(config.unknown_protected(path, &groups));

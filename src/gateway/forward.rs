@@ -311,17 +311,10 @@ fn drop_own_cookies(head: &mut ResponseHeader) -> pingora::Result<()> {
 /// Its id is that of the request, so that what an upstream's trace shows leads to the audit log; the
 /// parent's is the random half of it, which is never zero.
 fn traceparent(request: Uuid) -> Result<HeaderValue, InvalidHeaderValue> {
-    let mut text = *b"00-................................-................-00";
     let mut digits = Uuid::encode_buffer();
-    let digits = request.simple().encode_lower(&mut digits).as_bytes();
-    let parent = digits.get(16..).unwrap_or_default();
-    for (to, from) in text.iter_mut().skip(3).zip(digits) {
-        *to = *from;
-    }
-    for (to, from) in text.iter_mut().skip(36).zip(parent) {
-        *to = *from;
-    }
-    HeaderValue::from_bytes(&text)
+    let trace: &str = request.simple().encode_lower(&mut digits);
+    let parent = trace.get(16..).unwrap_or_default();
+    HeaderValue::try_from(["00-", trace, "-", parent, "-00"].concat())
 }
 
 #[cfg(test)]

@@ -45,13 +45,14 @@ pub async fn serve(wire: Wire, gateway: &Arc<Gateway>, shutdown: watch::Receiver
     loop {
         let accepted = tokio::select! {
             biased;
-            accepted = HttpSession::from_h2_conn(&mut h2, Arc::clone(&digest)) => accepted,
+            // First, or a client that always has one more stream would not hear of it.
             () = &mut stop, if !stopping => {
                 // GOAWAY: open streams finish, and the client opens new ones elsewhere.
                 h2.graceful_shutdown();
                 stopping = true;
                 continue;
             }
+            accepted = HttpSession::from_h2_conn(&mut h2, Arc::clone(&digest)) => accepted,
             () = &mut silence => {
                 if streams.is_empty() {
                     return;

@@ -43,17 +43,17 @@ pub struct Open {
 
 /// All files of the folder, merged and resolved. `known`: what the configuration knows; unknown
 /// identity providers are warned of then, and the host where people sign in belongs to no resource.
-/// `before`: what an earlier load read; the same text is not read again.
+/// `parsed`: what an earlier load read; the same text is not read again.
 #[must_use]
-pub fn open(files: &[Source], known: Option<Known<'_>>, before: &Parsed) -> Open {
-    Resolver::new(files, known.map(|known| known.upstreams), known).open(before)
+pub fn open(files: &[Source], known: Option<Known<'_>>, parsed: Parsed) -> Open {
+    Resolver::new(files, known.map(|known| known.upstreams), known).open(parsed)
 }
 
 /// The policy of these files, or every mistake; warnings and notes may come with a policy. What it
 /// promises is not proved. `upstreams`: the names that the configuration knows, where there is one.
 #[must_use]
 pub fn resolve(files: &[Source], upstreams: Option<&[String]>) -> (Option<Policy>, Vec<Diagnostic>) {
-    let (policy, sorted) = Resolver::new(files, upstreams, None).open(&Parsed::default()).close(files);
+    let (policy, sorted) = Resolver::new(files, upstreams, None).open(Parsed::default()).close(files);
     (policy, sorted.findings)
 }
 
@@ -128,14 +128,13 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn open(mut self, before: &Parsed) -> Open {
-        let mut parsed = Parsed::default();
-        let policy = self.policy(before, &mut parsed);
+    fn open(mut self, mut parsed: Parsed) -> Open {
+        let policy = self.policy(&mut parsed);
         let policy = if self.findings.has_mistakes() { None } else { policy };
         Open { policy, findings: self.findings, parsed, known: self.known.is_some() }
     }
 
-    fn policy(&mut self, before: &Parsed, parsed: &mut Parsed) -> Option<Policy> {
+    fn policy(&mut self, parsed: &mut Parsed) -> Option<Policy> {
         let Some(first) = self.files.first() else {
             let message = "there is no policy file, so nobody could reach anything";
             self.findings.push(Diagnostic::error("P0101", Path::new("policies"), 0..0, message));
@@ -146,8 +145,7 @@ impl<'a> Resolver<'a> {
             self.findings.push(Diagnostic::error("Y0106", &first.path, 0..0, message));
             return None;
         }
-        let raw;
-        (raw, *parsed) = before.read(self.files);
+        let raw = parsed.read(self.files);
         self.complete = raw.iter().all(defines_what_is_written);
         self.lines = self.files.iter().map(|file| Position::line_starts(&file.text)).collect();
 

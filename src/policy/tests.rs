@@ -30,13 +30,13 @@ fn findings(files: &[Source]) -> (Option<Policy>, Vec<Diagnostic>) {
 
 /// What resolving finds where the configuration is known.
 fn resolve_known(files: &[Source], known: Known<'_>) -> (Option<Policy>, Vec<Diagnostic>) {
-    let (policy, sorted) = open(files, Some(known), &Parsed::default()).close(files);
+    let (policy, sorted) = open(files, Some(known), Parsed::default()).close(files);
     (policy, sorted.findings)
 }
 
 /// All that resolving finds, with what lints silence.
 pub(super) fn check(files: Vec<Source>, known: Option<Known<'_>>) -> Report {
-    let (_, sorted) = open(&files, known, &Parsed::default()).close(&files);
+    let (_, sorted) = open(&files, known, Parsed::default()).close(&files);
     Report::new(files, sorted)
 }
 

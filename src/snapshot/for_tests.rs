@@ -30,7 +30,7 @@ impl Snapshot {
             generation: demo.generation,
             config: Arc::clone(&demo.config),
             policy: Arc::clone(&demo.policy),
-            parsed: Arc::clone(&demo.parsed),
+            parsed: demo.parsed.clone(),
             shadow: demo.shadow.clone(),
             providers: Arc::clone(&demo.providers),
             trust: Arc::clone(&demo.trust),

@@ -1,6 +1,6 @@
 //! From the files on disk to a snapshot: all of it or none of it, and every mistake at once.
 
-use super::{ParsedPolicies, Shadow, Snapshot};
+use super::{Shadow, Snapshot};
 use crate::access::Timestamp;
 use crate::config::{self, Config};
 use crate::device::TrustStore;
@@ -60,12 +60,9 @@ pub fn load(
     let config = findings.config(path).map(Arc::new);
     let Some(config) = config else { return Err(findings.into_error(None)) };
     let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
-    let before = previous.map(|snapshot| &*snapshot.parsed);
-    let mut parsed = ParsedPolicies::default();
-    let (policy, read) = findings.policy(&config.policies, &config, before.map(|before| &before.running));
-    parsed.running = read;
-    let (shadow, read) = findings.shadow(path, &config, now, before.map(|before| &before.shadow));
-    parsed.shadow = read;
+    let mut parsed = previous.map(|snapshot| snapshot.parsed.clone()).unwrap_or_default();
+    let policy = findings.policy(&config.policies, &config, &mut parsed.running);
+    let shadow = findings.shadow(path, &config, now, &mut parsed.shadow);
     findings.protected(path, &config, policy.as_ref(), previous);
     let providers = Providers::load(&config, previous.map(|snapshot| &*snapshot.providers));
     let providers = findings.take(providers);
@@ -101,7 +98,7 @@ pub fn load(
         generation,
         config,
         policy: Arc::new(policy),
-        parsed: Arc::new(parsed),
+        parsed,
         shadow: shadow.map(Arc::new),
         providers: Arc::new(providers),
         trust: Arc::new(trust),
@@ -157,27 +154,20 @@ impl Findings {
             .ok()
     }
 
-    fn policy(
-        &mut self,
-        folder: &Path,
-        config: &Config,
-        before: Option<&Parsed>,
-    ) -> (Option<Policy>, Parsed) {
-        let Some(files) = self.policy_files(folder) else { return (None, Parsed::default()) };
+    /// `parsed`: the files of an earlier load in their form, and then those of this one.
+    fn policy(&mut self, folder: &Path, config: &Config, parsed: &mut Parsed) -> Option<Policy> {
+        let files = self.policy_files(folder)?;
         let upstreams: Vec<String> = config.upstreams.keys().cloned().collect();
         let providers: Vec<String> =
             config.identity.providers.iter().map(|provider| provider.name.clone()).collect();
         let known =
             Known { upstreams: &upstreams, providers: &providers, login_host: &config.identity.login_host };
-        let nothing = Parsed::default();
-        let workbench::Reloaded { policy, findings, parsed } =
-            workbench::reload(&files, Some(known), before.unwrap_or(&nothing));
+        let read = workbench::reload(&files, Some(known), std::mem::take(parsed));
+        *parsed = read.parsed;
         self.sources.extend(files);
-        self.all.extend(findings);
-        let policy = policy.map(|policy| {
-            policy.with_session_defaults(config.sessions.max_age, config.sessions.idle_timeout)
-        });
-        (policy, parsed)
+        self.all.extend(read.findings);
+        read.policy
+            .map(|policy| policy.with_session_defaults(config.sessions.max_age, config.sessions.idle_timeout))
     }
 
     /// The policy in shadow; a mistake in it is one of the load, and one that has ended is not read.
@@ -186,12 +176,14 @@ impl Findings {
         path: &Path,
         config: &Config,
         now: Timestamp,
-        before: Option<&Parsed>,
-    ) -> (Option<Shadow>, Parsed) {
+        parsed: &mut Parsed,
+    ) -> Option<Shadow> {
         self.all.extend(config.ended_shadow(path, now));
-        let Some(shadow) = config.shadow_at(now) else { return (None, Parsed::default()) };
-        let (policy, parsed) = self.policy(&shadow.policies, config, before);
-        (policy.map(|policy| Shadow::new(policy, shadow.until.value)), parsed)
+        let Some(shadow) = config.shadow_at(now) else {
+            *parsed = Parsed::default();
+            return None;
+        };
+        Some(Shadow::new(self.policy(&shadow.policies, config, parsed)?, shadow.until.value))
     }
 
     /// Groups that the guard protects are groups of this policy, or of the one that it replaces.

@@ -12,7 +12,7 @@ use crate::policy::{
 /// policy. Warnings and notes may come with one. `known`: what the configuration knows.
 #[must_use]
 pub fn load(files: &[Source], known: Option<Known<'_>>) -> (Option<Policy>, Vec<Diagnostic>) {
-    let Reloaded { policy, findings, parsed: _ } = reload(files, known, &Parsed::default());
+    let Reloaded { policy, findings, parsed: _ } = reload(files, known, Parsed::default());
     (policy, findings)
 }
 
@@ -28,8 +28,8 @@ pub struct Reloaded {
 
 /// The same as [`load`], where an earlier load read some of the files.
 #[must_use]
-pub fn reload(files: &[Source], known: Option<Known<'_>>, before: &Parsed) -> Reloaded {
-    let mut open = opened(files, known, before);
+pub fn reload(files: &[Source], known: Option<Known<'_>>, parsed: Parsed) -> Reloaded {
+    let mut open = opened(files, known, parsed);
     let parsed = std::mem::take(&mut open.parsed);
     let (policy, sorted) = open.close(files);
     Reloaded { policy, findings: sorted.findings, parsed }
@@ -38,12 +38,12 @@ pub fn reload(files: &[Source], known: Option<Known<'_>>, before: &Parsed) -> Re
 /// What a person should know about the files, what their lints silence included.
 #[must_use]
 pub fn check(files: Vec<Source>, known: Option<Known<'_>>) -> Report {
-    let (_, sorted) = opened(&files, known, &Parsed::default()).close(&files);
+    let (_, sorted) = opened(&files, known, Parsed::default()).close(&files);
     Report::new(files, sorted)
 }
 
-fn opened(files: &[Source], known: Option<Known<'_>>, before: &Parsed) -> Open {
-    let mut open = policy::open(files, known, before);
+fn opened(files: &[Source], known: Option<Known<'_>>, parsed: Parsed) -> Open {
+    let mut open = policy::open(files, known, parsed);
     let Open { policy: Some(policy), findings, .. } = &mut open else { return open };
     let prover = Prover::new(policy);
     for assertion in policy.assertions() {
